@@ -1,0 +1,20 @@
+/* facts.h - what a device can do, as plain numbers. Variants are chosen from these, never from names. Made up freely
+ * in tests; filled from a real device by host/device/facts.c. */
+#ifndef VITCL_BASE_FACTS_H
+#define VITCL_BASE_FACTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct facts {
+    bool is_cpu;
+    bool has_compiler;
+    bool has_clblast;      /* false in a build without it and on devices without a compiler */
+    size_t max_work_group; /* work-items */
+    size_t buffer_align;   /* bytes: where a part of a buffer may begin */
+    uint64_t memory;       /* bytes of global memory */
+    uint64_t max_alloc;    /* bytes of the largest buffer */
+};
+
+#endif

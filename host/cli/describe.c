@@ -1,0 +1,58 @@
+/* describe.c - the modes that only tell: --list-devices, --info, --plan. */
+#include "cli/commands.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+int list_devices(void)
+{
+    vitcl_error error;
+    vitcl_device_info *list;
+    size_t count;
+    if (vitcl_device_list_create(&list, &count, &error) != VITCL_OK)
+        return complain(&error);
+    for (size_t i = 0; i < count; i++) {
+        const vitcl_device_info *d = &list[i];
+        printf("%zu  %s  %s\n", i, d->kind, d->name);
+        printf("     select by  VITCL_DEVICE=%s%s\n", d->selector, d->automatic ? "  (taken when nothing is said)" : "");
+        printf("     platform   %s; vendor %s\n", d->platform, d->vendor);
+        printf("     version    %s; driver %s\n", d->version, d->driver);
+        printf("     memory     %.1f GB, at most %.1f GB in one buffer; %u compute units\n", (double)d->memory / 1e9,
+               (double)d->max_alloc / 1e9, d->units);
+        printf("     compiler   %s%s\n", d->compiler_works ? "works" : "does not work",
+               d->available ? "" : "; the device is NOT available");
+    }
+    vitcl_device_list_destroy(&list);
+    return 0;
+}
+
+int print_info(const vitcl_model *model)
+{
+    vitcl_model_info info;
+    vitcl_model_get_info(model, &info);
+    printf("family        %s%s%s\n", info.family, *info.architecture ? ", " : "", info.architecture);
+    printf("image         %zux%zu pixels in patches of %zux%zu: %zu tokens\n", info.image_width, info.image_height,
+           info.patch_width, info.patch_height, info.tokens);
+    printf("encoder       %zu blocks of width %zu, %zu heads of %zu, mlp %zu, %s, LayerNorm eps %g\n", info.layers,
+           info.width, info.heads, info.width / info.heads, info.mlp_width, info.activation, info.eps);
+    if (info.classes)
+        printf("classes       %zu, from \"%s\" to \"%s\"\n", info.classes, vitcl_model_label(model, 0),
+               vitcl_model_label(model, info.classes - 1));
+    if (info.embedding)
+        printf("embedding     [%zu]\n", info.embedding);
+    printf("parameters    %llu\n", (unsigned long long)info.parameters);
+    printf("preprocessing %s\n", info.preprocessing);
+    return 0;
+}
+
+int print_plan(const struct options *options, vitcl_context *context, const vitcl_model *model)
+{
+    vitcl_error error;
+    char *text;
+    const vitcl_session_params params = {.batch_size = options->batch_size};
+    if (vitcl_plan_describe(context, model, &params, &text, &error) != VITCL_OK)
+        return complain(&error);
+    fputs(text, stdout);
+    free(text);
+    return 0;
+}

@@ -1,0 +1,29 @@
+/* options.h - the command line of vitcl_run. */
+#ifndef VITCL_CLI_OPTIONS_H
+#define VITCL_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define EXIT_FAILED 1 /* something could not be read, run or written */
+#define EXIT_USAGE 2  /* the command line makes no sense */
+
+enum mode { MODE_RUN, MODE_HELP, MODE_VERSION, MODE_LIST_DEVICES, MODE_INFO, MODE_PLAN, MODE_VERIFY };
+
+struct options {
+    enum mode mode;
+    const char *model;  /* --model, else VITCL_MODEL, else NULL */
+    const char *device; /* --device, else NULL: the library reads VITCL_DEVICE */
+    size_t topk, batch_size;
+    bool recursive, json, quiet;
+    const char *logits, *embedding, *hidden, *pixels; /* .npy files to write; NULL: none */
+    char **inputs;                                    /* [input_count], from argv */
+    size_t input_count;
+};
+
+/* Parses the command line. Returns 0, or EXIT_USAGE after saying on stderr what is wrong. */
+int options_parse(struct options *options, int argc, char **argv);
+
+void options_print_help(void);
+
+#endif

@@ -1,0 +1,86 @@
+/* device.c - opens a device: selection, context, queue. */
+#include "device/device_cl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static vitcl_status open_selected(struct device *device, const struct candidate *c, vitcl_error *err)
+{
+    cl_int code;
+    snprintf(device->description, sizeof device->description, "%s / %s / %s", c->info.platform, c->info.vendor,
+             c->info.name);
+    read_facts(device->id, &device->facts);
+    device->context = clCreateContext(NULL, 1, &device->id, NULL, NULL, &code);
+    if (!device->context)
+        return fail_cl(err, code, "clCreateContext", "%s", device->description);
+    device->queue = clCreateCommandQueue(device->context, device->id, 0, &code);
+    if (!device->queue)
+        return fail_cl(err, code, "clCreateCommandQueue", "%s", device->description);
+    return VITCL_OK;
+}
+
+vitcl_status device_open(struct device **device, const char *selector, const struct logger *log, vitcl_error *err)
+{
+    vitcl_status status;
+    struct candidate *list = NULL;
+    cl_device_id *ids = NULL;
+    size_t count, index;
+    char why[160];
+
+    *device = calloc(1, sizeof **device);
+    if (!*device)
+        return fail_memory(err, sizeof **device);
+    if (log)
+        (*device)->log = *log;
+    TRY(list_candidates(&list, &ids, &count, false, err));
+    TRY(select_device(list, count, selector, &index, why, err));
+    (*device)->id = ids[index];
+    TRY(open_selected(*device, &list[index], err));
+    log_line(log, VITCL_LOG_INFO, "running on %s %s (%s): %s", list[index].info.kind, list[index].info.name,
+             list[index].info.platform, why);
+done:
+    free(list);
+    free(ids);
+    if (status != VITCL_OK)
+        device_close(device);
+    return status;
+}
+
+void device_close(struct device **device)
+{
+    struct device *d = *device;
+    if (!d)
+        return;
+    for (size_t i = 0; i < d->program_count; i++)
+        clReleaseProgram(d->programs[i].program);
+    if (d->queue) {
+        clFinish(d->queue);
+        gemm_forget();
+        clReleaseCommandQueue(d->queue);
+    }
+    if (d->context)
+        clReleaseContext(d->context);
+    free(d);
+    *device = NULL;
+}
+
+const struct facts *device_facts(const struct device *device)
+{
+    return &device->facts;
+}
+
+const char *device_description(const struct device *device)
+{
+    return device->description;
+}
+
+const struct logger *device_log(const struct device *device)
+{
+    return &device->log;
+}
+
+vitcl_status device_finish(struct device *device, vitcl_error *err)
+{
+    cl_int code = clFinish(device->queue);
+    return code == CL_SUCCESS ? VITCL_OK : fail_cl(err, code, "clFinish", "%s", device->description);
+}

@@ -1,0 +1,81 @@
+/* device.h - one OpenCL device behind plain C: its queue, buffers, kernels and CLBlast. Everything outside host/device
+ * works through this header and never sees an OpenCL type.
+ *
+ * The queue is in order: what is enqueued first is done first, so nothing here takes events.
+ */
+#ifndef VITCL_DEVICE_DEVICE_H
+#define VITCL_DEVICE_DEVICE_H
+
+#include "base/facts.h"
+#include "base/log.h"
+
+struct device;
+struct buffer;
+struct kernel;
+
+/* ---- device.c ---- */
+
+/* Opens the device that `selector` names (see select.h; "" is automatic). Logs which one runs and why. */
+vitcl_status device_open(struct device **device, const char *selector, const struct logger *log, vitcl_error *err);
+void device_close(struct device **device);
+const struct facts *device_facts(const struct device *device);
+const char *device_description(const struct device *device); /* "platform / vendor / name" */
+const struct logger *device_log(const struct device *device);
+
+/* Waits until everything enqueued is done. */
+vitcl_status device_finish(struct device *device, vitcl_error *err);
+
+/* list.c: for vitcl_device_list_create. The caller frees *list. */
+vitcl_status device_list(vitcl_device_info **list, size_t *count, vitcl_error *err);
+
+/* ---- buffer.c: device memory. `what` names it in messages. ---- */
+
+vitcl_status buffer_create(struct buffer **buffer, struct device *device, size_t bytes, const char *what,
+                           vitcl_error *err);
+/* A part of another buffer, which must outlive it. offset is a multiple of facts.buffer_align. */
+vitcl_status buffer_slice(struct buffer **slice, struct buffer *whole, size_t offset, size_t bytes, const char *what,
+                          vitcl_error *err);
+void buffer_destroy(struct buffer **buffer);
+
+/* Maps a whole buffer for writing; its old contents are lost. Blocks. */
+vitcl_status buffer_map(struct buffer *buffer, void **memory, vitcl_error *err);
+vitcl_status buffer_unmap(struct buffer *buffer, void *memory, vitcl_error *err);
+
+/* Enqueue transfers of the first `bytes`; the host memory must live until the queue has come past them. */
+vitcl_status buffer_write(struct buffer *buffer, const void *memory, size_t bytes, vitcl_error *err);
+vitcl_status buffer_read(struct buffer *buffer, void *memory, size_t bytes, vitcl_error *err);
+
+/* A point in the queue: mark_create notes it and sends the queue on its way, mark_wait waits until the device has come
+ * past it and destroys the mark, whatever it returns. */
+struct mark;
+vitcl_status mark_create(struct mark **mark, struct device *device, vitcl_error *err);
+vitcl_status mark_wait(struct mark **mark, vitcl_error *err);
+
+/* Enqueues filling a whole buffer with zero bytes. */
+vitcl_status buffer_clear(struct buffer *buffer, vitcl_error *err);
+
+/* ---- program.c: kernels. A program is compiled when its first kernel is made. ---- */
+
+vitcl_status kernel_create(struct kernel **kernel, struct device *device, const char *program, const char *name,
+                           vitcl_error *err);
+void kernel_destroy(struct kernel **kernel);
+vitcl_status kernel_set_buffer(struct kernel *kernel, size_t index, const struct buffer *buffer, vitcl_error *err);
+vitcl_status kernel_set_int(struct kernel *kernel, size_t index, int value, vitcl_error *err);
+vitcl_status kernel_set_float(struct kernel *kernel, size_t index, float value, vitcl_error *err);
+vitcl_status kernel_enqueue(struct kernel *kernel, const size_t global[3], const size_t local[3], vitcl_error *err);
+/* The largest work-group this kernel can run in on its device. */
+vitcl_status kernel_max_group(const struct kernel *kernel, size_t *max_group, vitcl_error *err);
+
+/* ---- clblast.c: y [m,n] = x [m,k] w [k,n], all row-major, each at the start of its buffer ---- */
+
+/* Bytes of device memory that gemm_enqueue needs as `temp` for this shape; may be 0. */
+vitcl_status gemm_temp_bytes(struct device *device, size_t m, size_t n, size_t k, size_t *bytes, vitcl_error *err);
+
+/* temp may be NULL where gemm_temp_bytes said 0. */
+vitcl_status gemm_enqueue(struct device *device, size_t m, size_t n, size_t k, const struct buffer *x,
+                          const struct buffer *w, struct buffer *y, struct buffer *temp, vitcl_error *err);
+
+/* Frees what CLBlast keeps for the whole process. */
+void gemm_forget(void);
+
+#endif

@@ -1,0 +1,27 @@
+/* facts.c - asks a device what it can do. A question that fails leaves the careful answer. */
+#include "device/device_cl.h"
+
+#include <string.h>
+
+void read_facts(cl_device_id id, struct facts *facts)
+{
+    cl_device_type type = 0;
+    cl_bool compiler = CL_FALSE;
+    cl_ulong memory = 0, max_alloc = 0;
+    cl_uint align_bits = 0;
+    size_t group = 1;
+
+    clGetDeviceInfo(id, CL_DEVICE_TYPE, sizeof type, &type, NULL);
+    clGetDeviceInfo(id, CL_DEVICE_COMPILER_AVAILABLE, sizeof compiler, &compiler, NULL);
+    clGetDeviceInfo(id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof memory, &memory, NULL);
+    clGetDeviceInfo(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof max_alloc, &max_alloc, NULL);
+    clGetDeviceInfo(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN, sizeof align_bits, &align_bits, NULL);
+    clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL);
+    *facts = (struct facts){.is_cpu = (type & CL_DEVICE_TYPE_CPU) != 0,
+                            .has_compiler = compiler == CL_TRUE,
+                            .has_clblast = compiler == CL_TRUE,
+                            .max_work_group = group ? group : 1,
+                            .buffer_align = align_bits > 8 * 64 ? align_bits / 8 : 64,
+                            .memory = memory,
+                            .max_alloc = max_alloc};
+}

@@ -1,0 +1,150 @@
+/* program.c - compiles cl/ files and makes kernels. Every program is the prelude and one file. */
+#include "device/program.h"
+#include "device/device_cl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUILD_OPTIONS "-cl-std=CL1.2"
+#define MAX_LOG 1024 /* of a build log, what fits into a message */
+
+struct kernel {
+    struct device *device;
+    cl_kernel handle;
+    char name[64];
+};
+
+static const char *find_source(const char *stem)
+{
+    for (const struct kernel_source *s = KERNEL_SOURCES; s->stem; s++)
+        if (strcmp(s->stem, stem) == 0)
+            return s->text;
+    return NULL;
+}
+
+static vitcl_status fail_build(vitcl_error *err, cl_int code, struct device *device, cl_program program,
+                               const char *stem)
+{
+    size_t size = 0;
+    char *log;
+    vitcl_status status;
+    clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &size);
+    log = calloc(size + 1, 1);
+    if (log)
+        clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, size, log, NULL);
+    status = fail_cl(err, code, "clBuildProgram", "cl/%s.cl on %s does not compile:\n%.*s\n", stem, device->description,
+                     MAX_LOG, log ? log : "");
+    free(log);
+    return status;
+}
+
+static vitcl_status compile(struct device *device, const char *stem, cl_program *program, vitcl_error *err)
+{
+    const char *sources[2] = {KERNEL_SOURCES[0].text, find_source(stem)};
+    cl_int code;
+    if (!sources[1])
+        return fail(err, VITCL_ERROR_ARGUMENT, "there is no kernel file cl/%s.cl", stem);
+    log_line(&device->log, VITCL_LOG_PROGRESS, "compiling %s.cl for %s", stem, device->description);
+    *program = clCreateProgramWithSource(device->context, 2, sources, NULL, &code);
+    if (!*program)
+        return fail_cl(err, code, "clCreateProgramWithSource", "cl/%s.cl", stem);
+    code = clBuildProgram(*program, 1, &device->id, BUILD_OPTIONS, NULL, NULL);
+    if (code != CL_SUCCESS) {
+        vitcl_status status = fail_build(err, code, device, *program, stem);
+        clReleaseProgram(*program);
+        return status;
+    }
+    return VITCL_OK;
+}
+
+/* The compiled program of a file, from this device's list or new. */
+static vitcl_status get_program(struct device *device, const char *stem, cl_program *program, vitcl_error *err)
+{
+    vitcl_status status;
+    for (size_t i = 0; i < device->program_count; i++) {
+        if (strcmp(device->programs[i].stem, stem) == 0) {
+            *program = device->programs[i].program;
+            return VITCL_OK;
+        }
+    }
+    if (device->program_count == MAX_PROGRAMS)
+        return fail(err, VITCL_ERROR_OPENCL, "more than %d kernel files are in use", MAX_PROGRAMS);
+    status = compile(device, stem, program, err);
+    if (status == VITCL_OK)
+        device->programs[device->program_count++] = (struct compiled){stem, *program};
+    return status;
+}
+
+vitcl_status kernel_create(struct kernel **kernel, struct device *device, const char *program, const char *name,
+                           vitcl_error *err)
+{
+    cl_int code;
+    cl_program compiled = NULL;
+    vitcl_status status = get_program(device, program, &compiled, err);
+    *kernel = NULL;
+    if (status != VITCL_OK)
+        return status;
+    *kernel = calloc(1, sizeof **kernel);
+    if (!*kernel)
+        return fail_memory(err, sizeof **kernel);
+    (*kernel)->device = device;
+    snprintf((*kernel)->name, sizeof(*kernel)->name, "%s", name);
+    (*kernel)->handle = clCreateKernel(compiled, name, &code);
+    if (!(*kernel)->handle) {
+        kernel_destroy(kernel);
+        return fail_cl(err, code, "clCreateKernel", "kernel %s of cl/%s.cl on %s", name, program, device->description);
+    }
+    return VITCL_OK;
+}
+
+void kernel_destroy(struct kernel **kernel)
+{
+    if (!*kernel)
+        return;
+    if ((*kernel)->handle)
+        clReleaseKernel((*kernel)->handle);
+    free(*kernel);
+    *kernel = NULL;
+}
+
+static vitcl_status set_arg(struct kernel *kernel, size_t index, size_t size, const void *value, vitcl_error *err)
+{
+    cl_int code = clSetKernelArg(kernel->handle, (cl_uint)index, size, value);
+    return code == CL_SUCCESS ? VITCL_OK
+                              : fail_cl(err, code, "clSetKernelArg", "kernel %s, argument %zu", kernel->name, index);
+}
+
+vitcl_status kernel_set_buffer(struct kernel *kernel, size_t index, const struct buffer *buffer, vitcl_error *err)
+{
+    return set_arg(kernel, index, sizeof buffer->memory, &buffer->memory, err);
+}
+
+vitcl_status kernel_set_int(struct kernel *kernel, size_t index, int value, vitcl_error *err)
+{
+    const cl_int number = value;
+    return set_arg(kernel, index, sizeof number, &number, err);
+}
+
+vitcl_status kernel_set_float(struct kernel *kernel, size_t index, float value, vitcl_error *err)
+{
+    const cl_float number = value;
+    return set_arg(kernel, index, sizeof number, &number, err);
+}
+
+vitcl_status kernel_max_group(const struct kernel *kernel, size_t *max_group, vitcl_error *err)
+{
+    cl_int code = clGetKernelWorkGroupInfo(kernel->handle, kernel->device->id, CL_KERNEL_WORK_GROUP_SIZE,
+                                           sizeof *max_group, max_group, NULL);
+    return code == CL_SUCCESS ? VITCL_OK : fail_cl(err, code, "clGetKernelWorkGroupInfo", "kernel %s", kernel->name);
+}
+
+vitcl_status kernel_enqueue(struct kernel *kernel, const size_t global[3], const size_t local[3], vitcl_error *err)
+{
+    cl_int code =
+        clEnqueueNDRangeKernel(kernel->device->queue, kernel->handle, 3, NULL, global, local, 0, NULL, NULL);
+    if (code == CL_SUCCESS)
+        return VITCL_OK;
+    return fail_cl(err, code, "clEnqueueNDRangeKernel", "kernel %s, %zux%zux%zu work-items in groups of %zux%zux%zu",
+                   kernel->name, global[0], global[1], global[2], local[0], local[1], local[2]);
+}

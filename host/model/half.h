@@ -1,0 +1,38 @@
+/* half.h - the two 16-bit floats of weight files as 32-bit floats, by integer arithmetic on their bits.
+ *
+ * half: 1 sign, 5 exponent, 10 fraction bits (IEEE 754 binary16). bf16: the upper half of a float. Every value of both
+ * is a float, so both conversions are exact; infinities, signed zeros and the payload of a NaN stay what they are.
+ */
+#ifndef VITCL_MODEL_HALF_H
+#define VITCL_MODEL_HALF_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline float float_from_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline float bf16_to_float(uint16_t bits)
+{
+    return float_from_bits((uint32_t)bits << 16);
+}
+
+static inline float half_to_float(uint16_t bits)
+{
+    uint32_t sign = (uint32_t)(bits >> 15) << 31;
+    uint32_t exponent = bits >> 10 & 0x1f;
+    uint32_t fraction = bits & 0x3ff;
+
+    if (exponent == 0) { /* zero or subnormal; as a float it is normal, so that no device mode flushes it */
+        float magnitude = (float)fraction * 0x1p-24f;
+        return sign ? -magnitude : magnitude;
+    }
+    exponent += exponent == 0x1f ? 0xff - 0x1f : 127 - 15; /* infinity and NaN, or the difference of the biases */
+    return float_from_bits(sign | exponent << 23 | fraction << 13);
+}
+
+#endif

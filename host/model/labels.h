@@ -1,0 +1,18 @@
+/* labels.h - the names of a classifier's classes, from id2label. */
+#ifndef VITCL_MODEL_LABELS_H
+#define VITCL_MODEL_LABELS_H
+
+#include "base/json.h"
+
+struct labels {
+    char **names; /* [count] */
+    size_t count;
+    bool multi_label; /* several classes may hold at once: scores are sigmoids */
+};
+
+/* Reads id2label, num_labels and problem_type. Without id2label the names are LABEL_0, LABEL_1, ... as in
+ * transformers. On failure nothing is owned. */
+vitcl_status labels_read(struct labels *labels, struct json_at config, vitcl_error *err);
+void labels_free(struct labels *labels);
+
+#endif

@@ -1,0 +1,102 @@
+/* attention.c - context = softmax(q k^T / sqrt(d)) v per image and head; qkv [B,T,3,H,d] -> context [B,T,H,d]. */
+#include "ops/ops.h"
+
+#include <math.h>
+
+static float scale_of(const struct plan *plan)
+{
+    return (float)(1 / sqrt((double)plan->geometry.head_size));
+}
+
+static void cost(const struct plan *plan, struct step *step)
+{
+    const struct geometry *g = &plan->geometry;
+    double batch = (double)g->batch, tokens = (double)g->tokens, width = (double)g->width;
+    step->flops = 4 * batch * tokens * tokens * width;
+    step->bytes = sizeof(float) * 4 * batch * tokens * width;
+}
+
+/* The context of one query and head. Sums run over the keys once: sum of exp(s - m) and of exp(s - m) v, both scaled
+ * down whenever a larger score m comes along (Milakov and Gimelshein, "Online normalizer calculation for softmax"). */
+static void attend(const float *q, const float *keys, const float *values, size_t stride, const struct geometry *g,
+                   double scale, float *context)
+{
+    double largest = -INFINITY, sum = 0, total[MAX_HEAD_SIZE] = {0};
+    for (size_t j = 0; j < g->tokens; j++) {
+        double score = 0, weight, shrink = 1;
+        for (size_t c = 0; c < g->head_size; c++)
+            score += (double)q[c] * (double)keys[j * stride + c];
+        score *= scale;
+        if (score > largest) {
+            shrink = exp(largest - score);
+            largest = score;
+        }
+        weight = exp(score - largest);
+        sum = sum * shrink + weight;
+        for (size_t c = 0; c < g->head_size; c++)
+            total[c] = total[c] * shrink + weight * (double)values[j * stride + c];
+    }
+    for (size_t c = 0; c < g->head_size; c++)
+        context[c] = (float)(total[c] / sum);
+}
+
+static void reference(const struct plan *plan, const struct step *step, float *const *data, size_t first, size_t last)
+{
+    const struct geometry *g = &plan->geometry;
+    size_t stride = 3 * g->width;
+    const float *qkv = data[step->input[0]];
+    for (size_t row = first; row < last; row++) {
+        const float *image = qkv + row / g->tokens * g->tokens * stride;
+        for (size_t h = 0; h < g->heads; h++) {
+            size_t column = h * g->head_size;
+            attend(qkv + row * stride + column, image + g->width + column, image + 2 * g->width + column, stride, g,
+                   (double)scale_of(plan), data[step->output[0]] + row * g->width + column);
+        }
+    }
+}
+
+/* The portable variant's scores [B,H,T,T]. */
+static void workspace(const struct plan *plan, const struct step *step, size_t *rows, size_t *cols)
+{
+    const struct geometry *g = &plan->geometry;
+    (void)step;
+    *rows = g->batch * g->heads * g->tokens;
+    *cols = g->tokens;
+}
+
+static void add_sizes(struct launch *out, const struct geometry *g)
+{
+    add_arg(out, arg_int(g->tokens));
+    add_arg(out, arg_int(g->heads));
+    add_arg(out, arg_int(g->head_size));
+}
+
+static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
+{
+    const struct geometry *g = &plan->geometry;
+    size_t image_heads = g->batch * g->heads, rows = image_heads * g->tokens;
+
+    out[0] = make_launch("attention", "attention_scores", facts, 64, (size_t[]){g->tokens, g->tokens, image_heads});
+    add_arg(&out[0], arg_tensor(step->input[0]));
+    add_arg(&out[0], arg_tensor(step->workspace));
+    add_sizes(&out[0], g);
+    add_arg(&out[0], arg_float(scale_of(plan)));
+
+    out[1] = make_launch("attention", "attention_softmax", facts, 64, (size_t[]){rows, 1, 1});
+    add_arg(&out[1], arg_tensor(step->workspace));
+    add_arg(&out[1], arg_int(rows));
+    add_arg(&out[1], arg_int(g->tokens));
+
+    out[2] = make_launch("attention", "attention_context", facts, 64,
+                         (size_t[]){g->head_size, g->tokens, image_heads});
+    add_arg(&out[2], arg_tensor(step->input[0]));
+    add_arg(&out[2], arg_tensor(step->workspace));
+    add_arg(&out[2], arg_tensor(step->output[0]));
+    add_sizes(&out[2], g);
+    return 3;
+}
+
+static const struct variant PORTABLE = {.name = "portable", .workspace = workspace, .launch = launch};
+
+const struct operation ATTENTION = {
+    .cost = cost, .reference = reference, .variants = {&PORTABLE}};

@@ -1,0 +1,46 @@
+/* im2patch.c - pixels [B,3,Hi,Wi] -> patches [B,N,3*ph*pw] in (channel, y, x) order. */
+#include "ops/ops.h"
+
+static void cost(const struct plan *plan, struct step *step)
+{
+    const struct tensor *patches = &plan->tensors[step->output[0]];
+    step->flops = 0;
+    step->bytes = 2.0 * sizeof(float) * (double)patches->rows * (double)patches->cols;
+}
+
+static void reference(const struct plan *plan, const struct step *step, float *const *data, size_t first, size_t last)
+{
+    const struct geometry *g = &plan->geometry;
+    const float *pixels = data[step->input[0]];
+    size_t columns = plan->tensors[step->output[0]].cols;
+    for (size_t row = first; row < last; row++) {
+        float *patch = data[step->output[0]] + row * columns;
+        size_t image = row / g->patches, n = row % g->patches;
+        size_t top = n / g->grid_width * g->patch_height, left = n % g->grid_width * g->patch_width;
+        for (size_t c = 0; c < 3; c++)
+            for (size_t y = top; y < top + g->patch_height; y++)
+                for (size_t x = left; x < left + g->patch_width; x++)
+                    *patch++ = pixels[((image * 3 + c) * g->image_height + y) * g->image_width + x];
+    }
+}
+
+static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
+{
+    const struct geometry *g = &plan->geometry;
+    size_t columns = plan->tensors[step->output[0]].cols;
+    out[0] = make_launch("im2patch", "im2patch", facts, 64, (size_t[]){columns, g->patches, g->batch});
+    add_arg(out, arg_tensor(step->input[0]));
+    add_arg(out, arg_tensor(step->output[0]));
+    add_arg(out, arg_int(g->image_height));
+    add_arg(out, arg_int(g->image_width));
+    add_arg(out, arg_int(g->patch_height));
+    add_arg(out, arg_int(g->patch_width));
+    add_arg(out, arg_int(g->grid_height));
+    add_arg(out, arg_int(g->grid_width));
+    return 1;
+}
+
+static const struct variant PORTABLE = {.name = "portable", .launch = launch};
+
+const struct operation IM2PATCH = {
+    .cost = cost, .reference = reference, .variants = {&PORTABLE}};

@@ -1,0 +1,123 @@
+/* matmul.c - y [rows,N] = activation(x [rows,K] W^T + bias [N]), W [N,K] as in the file. */
+#include "base/size.h"
+#include "ops/ops.h"
+
+/* What CLBlast costs before its first product: its kernels compile for seconds (9 s on PoCL, 3 s on Intel's CPU
+ * runtime, 1 s on Mesa). A plan below this many FLOPs is done sooner without. */
+#define CLBLAST_MIN_FLOPS 2e9
+
+static size_t rows_of(const struct plan *plan, const struct step *step)
+{
+    return plan->tensors[step->input[0]].rows;
+}
+
+static size_t k_of(const struct plan *plan, const struct step *step)
+{
+    return plan->tensors[step->input[0]].cols;
+}
+
+static size_t n_of(const struct plan *plan, const struct step *step)
+{
+    return plan->tensors[step->output[0]].cols;
+}
+
+static void cost(const struct plan *plan, struct step *step)
+{
+    double rows = (double)rows_of(plan, step), n = (double)n_of(plan, step), k = (double)k_of(plan, step);
+    step->flops = 2 * rows * n * k;
+    step->bytes = sizeof(float) * (rows * k + n * k + n + rows * n);
+}
+
+/* Eight sums side by side: the compiler keeps them in vectors, and the order of additions does not depend on it. */
+static double dot(const float *a, const float *b, size_t count)
+{
+    double sum[8] = {0};
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        for (size_t j = 0; j < 8; j++)
+            sum[j] += (double)a[i + j] * (double)b[i + j];
+    for (; i < count; i++)
+        sum[0] += (double)a[i] * (double)b[i];
+    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
+static void reference(const struct plan *plan, const struct step *step, float *const *data, size_t first, size_t last)
+{
+    size_t n = n_of(plan, step), k = k_of(plan, step);
+    const float *x = data[step->input[0]], *w = data[step->weight[0]], *bias = data[step->weight[1]];
+    float *y = data[step->output[0]];
+    for (size_t j = 0; j < n; j++) /* a row of W serves all rows of x while it is in the cache */
+        for (size_t row = first; row < last; row++)
+            y[row * n + j] =
+                (float)activate(step->activation, dot(x + row * k, w + j * k, k) + (double)bias[j]);
+}
+
+/* ---- variants ---- */
+
+static size_t launch_portable(const struct plan *plan, const struct step *step, const struct facts *facts,
+                              struct launch *out)
+{
+    enum { TILE = 8 }; /* rows and columns of one work-item, as in cl/matmul.cl */
+    size_t rows = rows_of(plan, step), n = n_of(plan, step);
+    /* On a CPU a group's columns of w, 16 * TILE * K floats, should fit its cache. */
+    size_t group = size_min(facts->is_cpu ? 16 : 64, facts->max_work_group);
+    size_t row_tiles = size_ceil_div(rows, TILE), column_groups = size_ceil_div(size_ceil_div(n, TILE), group);
+    out[0] = make_launch("matmul", "matmul_portable", facts, group, (size_t[]){row_tiles * column_groups * group, 1, 1});
+    add_arg(out, arg_tensor(step->input[0]));
+    add_arg(out, arg_tensor(step->weight[0]));
+    add_arg(out, arg_tensor(step->weight[1]));
+    add_arg(out, arg_tensor(step->output[0]));
+    add_arg(out, arg_int(rows));
+    add_arg(out, arg_int(n));
+    add_arg(out, arg_int(k_of(plan, step)));
+    add_arg(out, arg_int(step->activation));
+    return 1;
+}
+
+static const char *clblast_obstacle(const struct facts *facts)
+{
+    return facts->has_clblast ? NULL : "CLBlast needs a device with a compiler";
+}
+
+static size_t launch_clblast(const struct plan *plan, const struct step *step, const struct facts *facts,
+                             struct launch *out)
+{
+    size_t rows = rows_of(plan, step), n = n_of(plan, step);
+    out[0] = (struct launch){.m = rows, .n = n, .k = k_of(plan, step)};
+    add_arg(&out[0], arg_tensor(step->input[0]));
+    add_arg(&out[0], arg_tensor(step->weight[0]));
+    add_arg(&out[0], arg_tensor(step->output[0]));
+    out[1] = make_launch("bias_act", "bias_act", facts, 64, (size_t[]){n, rows, 1});
+    add_arg(&out[1], arg_tensor(step->output[0]));
+    add_arg(&out[1], arg_tensor(step->weight[1]));
+    add_arg(&out[1], arg_int(n));
+    add_arg(&out[1], arg_int(step->activation));
+    return 2;
+}
+
+static const struct variant CLBLAST = {
+    .name = "clblast", .layout = LAYOUT_TRANSPOSED, .obstacle = clblast_obstacle, .launch = launch_clblast};
+static const struct variant PORTABLE = {
+    .name = "portable", .layout = LAYOUT_TRANSPOSED, .launch = launch_portable};
+
+static const struct variant *choose(const struct plan *plan, const struct facts *facts, const char **reason)
+{
+    double flops = 0;
+    for (size_t s = 0; s < plan->step_count; s++)
+        if (plan->steps[s].op == OP_MATMUL)
+            flops += plan->steps[s].flops;
+    if (clblast_obstacle(facts)) {
+        *reason = "CLBlast can not run here";
+    } else if (facts->is_cpu) {
+        *reason = "a CPU: measured faster than CLBlast";
+    } else if (flops < CLBLAST_MIN_FLOPS) {
+        *reason = "under 2 GFLOP of matmul: done before CLBlast has compiled";
+    } else {
+        *reason = "a GPU, and 2 GFLOP of matmul or more";
+        return &CLBLAST;
+    }
+    return &PORTABLE;
+}
+
+const struct operation MATMUL = {
+    .cost = cost, .reference = reference, .variants = {&CLBLAST, &PORTABLE}, .choose = choose};

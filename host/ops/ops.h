@@ -1,0 +1,86 @@
+/* ops.h - the operations: what each costs, how each is computed in plain C, and in which variants it runs on a device.
+ *
+ * One file per operation (im2patch.c, matmul.c, ...) holds one `struct operation`; ops.c has the table of them. All of
+ * it is data and arithmetic: a variant says which kernels to launch with which arguments, and host/run does it.
+ */
+#ifndef VITCL_OPS_OPS_H
+#define VITCL_OPS_OPS_H
+
+#include "plan/plan.h"
+
+enum arg_kind { ARG_TENSOR, ARG_INT, ARG_FLOAT };
+
+struct arg {
+    enum arg_kind kind;
+    int tensor;
+    int integer;
+    float real;
+};
+
+#define MAX_ARGS 16
+#define MAX_LAUNCHES 4
+
+/* One thing to enqueue: a kernel, or where `kernel` is NULL CLBlast's gemm of y[m,n] = x[m,k] w[k,n], whose tensors
+ * are the first three arguments (x, w, y). */
+struct launch {
+    const char *program; /* the stem of its file in cl/ */
+    const char *kernel;
+    struct arg args[MAX_ARGS];
+    size_t arg_count;
+    size_t global[3]; /* work-items, a multiple of local */
+    size_t local[3];
+    size_t m, n, k; /* gemm */
+};
+
+/* One way to run an operation on a device. */
+struct variant {
+    const char *name;
+    enum layout layout; /* of the step's first weight */
+    /* NULL where it can run there, else why not. */
+    const char *(*obstacle)(const struct facts *facts);
+    /* Rows and columns of its workspace in floats; a NULL function: it needs none. */
+    void (*workspace)(const struct plan *plan, const struct step *step, size_t *rows, size_t *cols);
+    /* Writes up to MAX_LAUNCHES launches, returns how many. */
+    size_t (*launch)(const struct plan *plan, const struct step *step, const struct facts *facts,
+                     struct launch *launches);
+};
+
+#define MAX_VARIANTS 4
+
+struct operation {
+    /* Sets step->flops and step->bytes. */
+    void (*cost)(const struct plan *plan, struct step *step);
+    /* Plain C: data[t] is tensor t, as in struct plan, weights in the layout of the file. Works on rows [first,last)
+     * of the step's first output, so that threads can share a step. */
+    void (*reference)(const struct plan *plan, const struct step *step, float *const *data, size_t first, size_t last);
+    const struct variant *variants[MAX_VARIANTS]; /* ends with NULL or at the end; the last one is `portable` */
+    /* The variant that is best for this plan on this device, among those without obstacle, and why. NULL where there
+     * is only one. */
+    const struct variant *(*choose)(const struct plan *plan, const struct facts *facts, const char **reason);
+};
+
+extern const struct operation IM2PATCH, MATMUL, TOKENS, RESIDUAL_NORM, ATTENTION, POOL;
+
+/* The operation of a step. */
+const struct operation *operation_of(enum op op);
+
+/* Gives every step of a fresh plan its cost, variant, workspace and weight layout. `overrides` is a comma list of
+ * "operation=variant", NULL or "" for none; an unknown name is VITCL_ERROR_ARGUMENT and lists the choices. */
+vitcl_status ops_select(struct plan *plan, const struct facts *facts, const char *overrides, vitcl_error *err);
+
+/* ---- for the operations' own files ---- */
+
+struct arg arg_tensor(int tensor);
+struct arg arg_int(size_t value); /* sizes in kernels are 32-bit; ops_select has checked that they fit */
+struct arg arg_float(float value);
+
+/* A launch of a kernel over items[3] work-items in groups of at most `group` along the first axis. The global size is
+ * rounded up: the kernel checks its ids. */
+struct launch make_launch(const char *program, const char *kernel, const struct facts *facts, size_t group,
+                          const size_t items[3]);
+void add_arg(struct launch *launch, struct arg arg);
+
+/* One plain element-wise activation in double. */
+double activate(enum activation activation, double x);
+
+#endif

@@ -1,0 +1,89 @@
+/* tensors.c - grows a plan's lists. */
+#include "base/size.h"
+#include "plan/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Makes room for one more item in a list; false when memory is out. */
+static bool grow(void **items, size_t count, size_t *capacity, size_t item_size)
+{
+    size_t wanted = *capacity ? 2 * *capacity : 64;
+    void *grown;
+    if (count < *capacity)
+        return true;
+    grown = realloc(*items, wanted * item_size);
+    if (!grown)
+        return false;
+    *items = grown;
+    *capacity = wanted;
+    return true;
+}
+
+static int add(struct plan *plan, const struct tensor *tensor)
+{
+    if (!grow((void **)&plan->tensors, plan->tensor_count, &plan->tensor_capacity, sizeof *plan->tensors))
+        return NO_TENSOR;
+    plan->tensors[plan->tensor_count] = *tensor;
+    return (int)plan->tensor_count++;
+}
+
+int plan_add_tensor(struct plan *plan, const char *name, const size_t *shape, size_t rank)
+{
+    struct tensor t = {.rank = rank, .rows = 1, .cols = shape[rank - 1], .producer = -1, .reuse = NO_TENSOR};
+    size_t floats;
+    snprintf(t.name, sizeof t.name, "%s", name);
+    for (size_t i = 0; i < rank; i++) {
+        t.shape[i] = shape[i];
+        if (i + 1 < rank && !size_mul(t.rows, shape[i], &t.rows))
+            return NO_TENSOR;
+    }
+    if (!size_mul(size_round_up(t.rows, ROW_PAD), t.cols, &floats) || !size_mul(floats, sizeof(float), &t.bytes))
+        return NO_TENSOR;
+    return add(plan, &t);
+}
+
+int plan_add_weight(struct plan *plan, const struct weight *weight, const char *name)
+{
+    struct tensor t = {.rank = weight->rows == 1 ? 1 : 2,
+                       .shape = {weight->rows == 1 ? weight->cols : weight->rows, weight->cols},
+                       .rows = weight->rows,
+                       .cols = weight->cols,
+                       .weight = weight,
+                       .producer = -1,
+                       .reuse = NO_TENSOR,
+                       .bytes = weight->rows * weight->cols * sizeof(float)};
+    snprintf(t.name, sizeof t.name, "%s", name);
+    plan->weight_bytes += t.bytes;
+    return add(plan, &t);
+}
+
+int plan_add_step(struct plan *plan, const struct step *step)
+{
+    if (!grow((void **)&plan->steps, plan->step_count, &plan->step_capacity, sizeof *plan->steps))
+        return NO_TENSOR;
+    plan->steps[plan->step_count] = *step;
+    for (size_t i = 0; i < STEP_OUTPUTS; i++)
+        if (step->output[i] != NO_TENSOR)
+            plan->tensors[step->output[i]].producer = (int)plan->step_count;
+    return (int)plan->step_count++;
+}
+
+vitcl_status plan_add_workspace(struct plan *plan, int step, size_t rows, size_t cols, vitcl_error *err)
+{
+    int tensor = plan_add_tensor(plan, "workspace", (size_t[]){rows, cols}, 2);
+    if (tensor == NO_TENSOR)
+        return fail(err, VITCL_ERROR_MEMORY, "%s: a workspace of %zu x %zu floats does not fit into memory",
+                    plan->steps[step].label, rows, cols);
+    plan->tensors[tensor].producer = step;
+    plan->steps[step].workspace = tensor;
+    return VITCL_OK;
+}
+
+void plan_free(struct plan *plan)
+{
+    free(plan->steps);
+    free(plan->tensors);
+    memset(plan, 0, sizeof *plan);
+}

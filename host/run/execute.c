@@ -1,0 +1,33 @@
+/* execute.c - enqueues a prepared plan. */
+#include "run/executor_internal.h"
+
+struct buffer *executor_buffer(const struct executor *executor, int tensor)
+{
+    return executor->buffers[tensor];
+}
+
+static vitcl_status enqueue_gemm(struct executor *e, const struct launch *launch, vitcl_error *err)
+{
+    return gemm_enqueue(e->device, launch->m, launch->n, launch->k, e->buffers[launch->args[0].tensor],
+                        e->buffers[launch->args[1].tensor], e->buffers[launch->args[2].tensor], e->gemm_temp, err);
+}
+
+vitcl_status executor_enqueue_step(struct executor *executor, size_t step, vitcl_error *err)
+{
+    for (size_t i = executor->first_launch[step]; i < executor->first_launch[step + 1]; i++) {
+        struct prepared *p = &executor->launches[i];
+        vitcl_status status = p->kernel ? kernel_enqueue(p->kernel, p->launch.global, p->launch.local, err)
+                                        : enqueue_gemm(executor, &p->launch, err);
+        if (status != VITCL_OK)
+            return fail_context(err, status, "%s", executor->plan->steps[step].label);
+    }
+    return VITCL_OK;
+}
+
+vitcl_status executor_enqueue(struct executor *executor, vitcl_error *err)
+{
+    vitcl_status status = VITCL_OK;
+    for (size_t s = 0; s < executor->plan->step_count && status == VITCL_OK; s++)
+        status = executor_enqueue_step(executor, s, err);
+    return status;
+}

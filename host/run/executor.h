@@ -1,0 +1,23 @@
+/* executor.h - a plan made ready for a device (prepare.c) and run there (execute.c). */
+#ifndef VITCL_RUN_EXECUTOR_H
+#define VITCL_RUN_EXECUTOR_H
+
+#include "device/device.h"
+#include "ops/ops.h"
+
+struct executor;
+
+/* Checks that the plan fits the device, compiles its kernels, allocates the arena, packs and uploads the weights.
+ * The plan must outlive the executor and must not change. */
+vitcl_status executor_create(struct executor **executor, struct device *device, const struct plan *plan,
+                             vitcl_error *err);
+void executor_destroy(struct executor **executor);
+
+/* The device memory of a tensor, for writing inputs and reading outputs. */
+struct buffer *executor_buffer(const struct executor *executor, int tensor);
+
+/* Enqueues one step, or all of them. */
+vitcl_status executor_enqueue_step(struct executor *executor, size_t step, vitcl_error *err);
+vitcl_status executor_enqueue(struct executor *executor, vitcl_error *err);
+
+#endif

@@ -1,0 +1,22 @@
+/* executor_internal.h - what prepare.c fills and execute.c runs. */
+#ifndef VITCL_RUN_EXECUTOR_INTERNAL_H
+#define VITCL_RUN_EXECUTOR_INTERNAL_H
+
+#include "run/executor.h"
+
+struct prepared {
+    struct launch launch;
+    struct kernel *kernel; /* its arguments are set; NULL for a gemm */
+};
+
+struct executor {
+    const struct plan *plan;
+    struct device *device;
+    struct buffer *arena;
+    struct buffer *gemm_temp;  /* CLBlast's workspace, shared by all steps; NULL where none is needed */
+    struct buffer **buffers;   /* [tensor_count]: slices of the arena, or weights */
+    struct prepared *launches; /* of all steps, in order */
+    size_t *first_launch;      /* [step_count + 1]: where each step's launches begin */
+};
+
+#endif

@@ -1,0 +1,186 @@
+/* prepare.c - everything that happens once: kernels, memory, weights. A run then only enqueues. */
+#include "base/size.h"
+#include "run/executor_internal.h"
+#include "run/pack.h"
+
+#include <stdlib.h>
+
+/* ---- does it fit? ---- */
+
+/* The largest batch whose plan needs no more than `room` bytes of arena, as far as bytes grow with the batch. */
+static size_t batch_that_fits(const struct plan *plan, uint64_t room)
+{
+    double per_image = (double)plan->arena_bytes / (double)plan->geometry.batch;
+    return per_image > 0 ? (size_t)((double)room / per_image) : 0;
+}
+
+static vitcl_status fail_too_big(const struct plan *plan, const struct facts *facts, uint64_t room, vitcl_error *err)
+{
+    size_t batch = batch_that_fits(plan, room);
+    double mega = 1e6;
+    if (batch == 0)
+        return fail(err, VITCL_ERROR_MEMORY,
+                    "this model does not fit the device: %.1f MB of weights and %.1f MB of activations per image; the "
+                    "device has %.1f MB, at most %.1f MB in one buffer",
+                    (double)plan->weight_bytes / mega,
+                    (double)plan->arena_bytes / mega / (double)plan->geometry.batch, (double)facts->memory / mega,
+                    (double)facts->max_alloc / mega);
+    return fail(err, VITCL_ERROR_MEMORY,
+                "batch %zu needs %.1f MB of activations beside %.1f MB of weights; the device has %.1f MB, at most "
+                "%.1f MB in one buffer. A batch of %zu fits (-b %zu)",
+                plan->geometry.batch, (double)plan->arena_bytes / mega, (double)plan->weight_bytes / mega,
+                (double)facts->memory / mega, (double)facts->max_alloc / mega, batch, batch);
+}
+
+static vitcl_status check_fit(const struct plan *plan, const struct facts *facts, vitcl_error *err)
+{
+    uint64_t room = facts->memory > plan->weight_bytes ? facts->memory - plan->weight_bytes : 0;
+    room = room < facts->max_alloc ? room : facts->max_alloc;
+    for (size_t t = 0; t < plan->tensor_count; t++)
+        if (plan->tensors[t].weight && plan->tensors[t].bytes > facts->max_alloc)
+            return fail(err, VITCL_ERROR_MEMORY, "%s has %zu bytes; the device takes at most %llu in one buffer",
+                        plan->tensors[t].name, plan->tensors[t].bytes, (unsigned long long)facts->max_alloc);
+    return plan->arena_bytes <= room ? VITCL_OK : fail_too_big(plan, facts, room, err);
+}
+
+/* ---- memory ---- */
+
+static vitcl_status upload_weight(struct executor *e, const struct tensor *tensor, struct buffer **buffer,
+                                  vitcl_error *err)
+{
+    void *memory;
+    vitcl_status status, unmapped;
+    status = buffer_create(buffer, e->device, tensor->bytes, tensor->name, err);
+    if (status == VITCL_OK)
+        status = buffer_map(*buffer, &memory, err);
+    if (status != VITCL_OK)
+        return status;
+    status = pack_weight(tensor->weight, tensor->layout, memory, err);
+    unmapped = buffer_unmap(*buffer, memory, status == VITCL_OK ? err : NULL);
+    return status == VITCL_OK ? unmapped : status;
+}
+
+static vitcl_status prepare_memory(struct executor *e, vitcl_error *err)
+{
+    const struct plan *plan = e->plan;
+    vitcl_status status;
+    TRY(buffer_create(&e->arena, e->device, plan->arena_bytes, "arena of activations", err));
+    TRY(buffer_clear(e->arena, err));
+    log_line(device_log(e->device), VITCL_LOG_PROGRESS, "uploading %.1f MB of weights",
+             (double)plan->weight_bytes / 1e6);
+    for (size_t t = 0; t < plan->tensor_count; t++) {
+        const struct tensor *tensor = &plan->tensors[t];
+        if (tensor->weight)
+            TRY(upload_weight(e, tensor, &e->buffers[t], err));
+        else
+            TRY(buffer_slice(&e->buffers[t], e->arena, tensor->offset, tensor->bytes, tensor->name, err));
+    }
+done:
+    return status;
+}
+
+/* ---- launches ---- */
+
+static vitcl_status set_arg(struct executor *e, struct kernel *kernel, size_t index, const struct arg *arg,
+                            vitcl_error *err)
+{
+    switch (arg->kind) {
+    case ARG_TENSOR:
+        return kernel_set_buffer(kernel, index, e->buffers[arg->tensor], err);
+    case ARG_INT:
+        return kernel_set_int(kernel, index, arg->integer, err);
+    case ARG_FLOAT:
+        return kernel_set_float(kernel, index, arg->real, err);
+    }
+    return fail(err, VITCL_ERROR_ARGUMENT, "unknown kind of argument");
+}
+
+static vitcl_status prepare_kernel(struct executor *e, struct prepared *prepared, vitcl_error *err)
+{
+    struct launch *launch = &prepared->launch;
+    size_t max_group;
+    vitcl_status status = kernel_create(&prepared->kernel, e->device, launch->program, launch->kernel, err);
+    for (size_t i = 0; i < launch->arg_count && status == VITCL_OK; i++)
+        status = set_arg(e, prepared->kernel, i, &launch->args[i], err);
+    if (status == VITCL_OK)
+        status = kernel_max_group(prepared->kernel, &max_group, err);
+    if (status == VITCL_OK && launch->local[0] > max_group)
+        status = fail(err, VITCL_ERROR_OPENCL, "kernel %s needs groups of %zu, this device allows it %zu",
+                      launch->kernel, launch->local[0], max_group);
+    return status;
+}
+
+static vitcl_status prepare_launches(struct executor *e, vitcl_error *err)
+{
+    const struct plan *plan = e->plan;
+    size_t count = 0, temp_bytes = 0, bytes;
+    vitcl_status status = VITCL_OK;
+
+    for (size_t s = 0; s < plan->step_count; s++) {
+        const struct step *step = &plan->steps[s];
+        struct launch launches[MAX_LAUNCHES] = {0};
+        size_t n = step->variant->launch(plan, step, device_facts(e->device), launches);
+        e->first_launch[s] = count;
+        for (size_t i = 0; i < n; i++) {
+            struct prepared *prepared = &e->launches[count++];
+            prepared->launch = launches[i];
+            if (launches[i].kernel) {
+                status = prepare_kernel(e, prepared, err);
+            } else {
+                status = gemm_temp_bytes(e->device, launches[i].m, launches[i].n, launches[i].k, &bytes, err);
+                temp_bytes = status == VITCL_OK ? size_max(temp_bytes, bytes) : temp_bytes;
+            }
+            if (status != VITCL_OK)
+                return fail_context(err, status, "%s", step->label);
+        }
+    }
+    e->first_launch[plan->step_count] = count;
+    if (temp_bytes)
+        status = buffer_create(&e->gemm_temp, e->device, temp_bytes, "workspace of CLBlast", err);
+    return status;
+}
+
+vitcl_status executor_create(struct executor **executor, struct device *device, const struct plan *plan,
+                             vitcl_error *err)
+{
+    vitcl_status status = VITCL_OK;
+    struct executor *e = calloc(1, sizeof *e);
+
+    *executor = e;
+    if (!e)
+        return fail_memory(err, sizeof *e);
+    e->plan = plan;
+    e->device = device;
+    TRY(check_fit(plan, device_facts(device), err));
+    e->buffers = calloc(plan->tensor_count, sizeof(struct buffer *));
+    e->launches = calloc(plan->step_count * MAX_LAUNCHES, sizeof *e->launches);
+    e->first_launch = calloc(plan->step_count + 1, sizeof *e->first_launch);
+    if (!e->buffers || !e->launches || !e->first_launch)
+        TRY(fail_memory(err, plan->step_count * MAX_LAUNCHES * sizeof *e->launches));
+    TRY(prepare_memory(e, err));
+    TRY(prepare_launches(e, err));
+    TRY(device_finish(device, err));
+done:
+    if (status != VITCL_OK)
+        executor_destroy(executor);
+    return status;
+}
+
+void executor_destroy(struct executor **executor)
+{
+    struct executor *e = *executor;
+    if (!e)
+        return;
+    device_finish(e->device, NULL); /* nothing may be freed while the device still uses it */
+    for (size_t i = 0; e->launches && i < e->plan->step_count * MAX_LAUNCHES; i++)
+        kernel_destroy(&e->launches[i].kernel);
+    for (size_t t = 0; e->buffers && t < e->plan->tensor_count; t++)
+        buffer_destroy(&e->buffers[t]);
+    buffer_destroy(&e->gemm_temp);
+    buffer_destroy(&e->arena);
+    free(e->buffers);
+    free(e->launches);
+    free(e->first_launch);
+    free(e);
+    *executor = NULL;
+}

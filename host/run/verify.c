@@ -1,0 +1,86 @@
+/* verify.c - the comparison behind --verify. Each executor goes on with its own numbers, so the deviation of a step
+ * includes what earlier steps have added up: the first step that jumps is the one to look at. */
+#include "run/verify.h"
+#include "base/size.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+double deviation_of(const float *a, const float *b, size_t count)
+{
+    double largest = 0, squares = 0, rms;
+    for (size_t i = 0; i < count; i++) {
+        double difference = fabs((double)a[i] - (double)b[i]);
+        if (!isfinite(a[i]) || !isfinite(b[i]))
+            return INFINITY;
+        largest = difference > largest ? difference : largest;
+        squares += (double)b[i] * (double)b[i];
+    }
+    rms = sqrt(squares / (double)(count ? count : 1));
+    return largest == 0 ? 0 : rms > 0 ? largest / rms : INFINITY;
+}
+
+static size_t largest_tensor(const struct plan *plan)
+{
+    size_t bytes = 0;
+    for (size_t t = 0; t < plan->tensor_count; t++)
+        if (!plan->tensors[t].weight)
+            bytes = size_max(bytes, plan->tensors[t].bytes);
+    return bytes;
+}
+
+/* Runs step s on both and finds the deviation of its outputs; `scratch` holds any tensor. */
+static vitcl_status compare_step(struct executor *executor, struct device *device, struct reference *reference,
+                                 size_t s, float *scratch, double *deviation, vitcl_error *err)
+{
+    const struct plan *plan = reference->plan;
+    vitcl_status status;
+    *deviation = 0;
+    TRY(executor_enqueue_step(executor, s, err));
+    reference_run_step(reference, s);
+    for (size_t i = 0; i < STEP_OUTPUTS; i++) {
+        int output = plan->steps[s].output[i];
+        size_t count;
+        if (output == NO_TENSOR)
+            continue;
+        count = plan->tensors[output].rows * plan->tensors[output].cols;
+        TRY(buffer_read(executor_buffer(executor, output), scratch, count * sizeof(float), err));
+        TRY(device_finish(device, err));
+        *deviation = fmax(*deviation, deviation_of(scratch, reference->data[output], count));
+    }
+done:
+    return status;
+}
+
+vitcl_status verify_plan(struct executor *executor, struct device *device, struct reference *reference,
+                         vitcl_verify_fn report, void *user, vitcl_error *err)
+{
+    const struct plan *plan = reference->plan;
+    vitcl_status status = VITCL_OK;
+    vitcl_verify_step first_bad = {0};
+    float *scratch = malloc(largest_tensor(plan));
+
+    if (!scratch)
+        return fail_memory(err, largest_tensor(plan));
+    for (size_t s = 0; s < plan->step_count; s++) {
+        const struct step *step = &plan->steps[s];
+        vitcl_verify_step line = {.index = s,
+                                  .count = plan->step_count,
+                                  .label = step->label,
+                                  .variant = step->variant_name,
+                                  .tolerance = VERIFY_TOLERANCE};
+        TRY(compare_step(executor, device, reference, s, scratch, &line.deviation, err));
+        line.passed = line.deviation <= line.tolerance;
+        if (!line.passed && !first_bad.label)
+            first_bad = line;
+        if (report)
+            report(user, &line);
+    }
+    if (first_bad.label)
+        TRY(fail(err, VITCL_ERROR_MISMATCH,
+                 "step %zu, %s (%s), deviates from the plain-C reference by %.3g of its rms; at most %.3g passes",
+                 first_bad.index, first_bad.label, first_bad.variant, first_bad.deviation, first_bad.tolerance));
+done:
+    free(scratch);
+    return status;
+}

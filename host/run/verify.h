@@ -1,0 +1,19 @@
+/* verify.h - runs both executors side by side and compares what each step wrote. */
+#ifndef VITCL_RUN_VERIFY_H
+#define VITCL_RUN_VERIFY_H
+
+#include "run/executor.h"
+#include "run/reference.h"
+
+/* The largest deviation that passes, as a share of the output's rms. Float sums of up to some thousand products differ
+ * from exact ones by about 1e-6; twenty times a block's rounding still stays below this. */
+#define VERIFY_TOLERANCE 2e-4
+
+/* Both executors have the same plan, and the same pixels in place. See vitcl_session_verify. */
+vitcl_status verify_plan(struct executor *executor, struct device *device, struct reference *reference,
+                         vitcl_verify_fn report, void *user, vitcl_error *err);
+
+/* The largest |a - b| over the rms of b; infinite where either is not finite. */
+double deviation_of(const float *a, const float *b, size_t count);
+
+#endif

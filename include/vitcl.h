@@ -1,0 +1,271 @@
+/* vitcl.h - Vision Transformers on any OpenCL device, from the files that Hugging Face publishes.
+ *
+ *     vitcl_error error;
+ *     vitcl_context *context = NULL;
+ *     vitcl_model *model = NULL;
+ *     vitcl_session *session = NULL;
+ *     float logits[10];
+ *
+ *     if (vitcl_context_create(&context, NULL, &error) == VITCL_OK &&
+ *         vitcl_model_create(&model, "tests/fixtures/digits", &error) == VITCL_OK &&
+ *         vitcl_session_create(&session, context, model, NULL, &error) == VITCL_OK) {
+ *         vitcl_image image = {.pixels = rgb, .width = w, .height = h};
+ *         vitcl_results results = {.logits = logits};
+ *         if (vitcl_session_run(session, &image, 1, &results, &error) == VITCL_OK)
+ *             puts(vitcl_model_label(model, argmax(logits)));
+ *     }
+ *     ... error.message says what went wrong and what to do ...
+ *     vitcl_session_destroy(&session);
+ *     vitcl_model_destroy(&model);
+ *     vitcl_context_destroy(&context);
+ *
+ * Rules that hold for every declaration below:
+ * - Handles are created by `create` and freed by `destroy`, which takes the handle's address, accepts NULL and writes
+ *   NULL. When `create` fails it writes NULL; there is nothing to free.
+ * - Params structs: all zero is the default, and NULL stands for all zero. They need live only until the call returns.
+ * - Every call that can fail returns a vitcl_status and, where `error` is not NULL, fills it. On success `error` is
+ *   left alone. Nothing here prints, exits or aborts; there is no global state.
+ * - A NULL where a handle is required, or a value out of its documented range, is VITCL_ERROR_ARGUMENT.
+ * - Letters in shapes: B batch, N patches, T tokens, D width, C classes, S image side in pixels. All arrays are
+ *   C order (the last axis is contiguous).
+ * - The library reads two environment variables, and only where a parameter is left NULL: VITCL_DEVICE and
+ *   VITCL_VARIANT. It never changes the environment. PoCL runs on one core about half of the time unless
+ *   POCL_AFFINITY=1 is set before the first OpenCL call of the process: a program should set it (vitcl_run does).
+ */
+#ifndef VITCL_H
+#define VITCL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VITCL_VERSION_MAJOR 0
+#define VITCL_VERSION_MINOR 1
+#define VITCL_VERSION_PATCH 0
+#define VITCL_VERSION_STRING "0.1.0"
+
+#if defined(__GNUC__)
+#define VITCL_API __attribute__((visibility("default")))
+#else
+#define VITCL_API
+#endif
+
+/* The version of the library that is running; VITCL_VERSION_STRING is the one compiled against. */
+VITCL_API const char *vitcl_version(void);
+
+/* ---- errors and messages ---------------------------------------------------------------------------------------- */
+
+typedef enum vitcl_status {
+    VITCL_OK = 0,
+    VITCL_ERROR_ARGUMENT,    /* the caller passed something the declaration rules out */
+    VITCL_ERROR_IO,          /* a file is missing or can not be read */
+    VITCL_ERROR_FORMAT,      /* a file is damaged or contradicts itself */
+    VITCL_ERROR_UNSUPPORTED, /* a file is sound, but asks for something vitcl does not do */
+    VITCL_ERROR_DEVICE,      /* no such device, or none at all */
+    VITCL_ERROR_OPENCL,      /* an OpenCL or CLBlast call failed: cl_code has its code */
+    VITCL_ERROR_MEMORY,      /* host or device memory does not suffice */
+    VITCL_ERROR_MISMATCH     /* vitcl_session_verify: the device's numbers are not the reference's */
+} vitcl_status;
+
+/* Filled by the failing call, owned by the caller. */
+typedef struct vitcl_error {
+    vitcl_status status;
+    int cl_code;        /* the OpenCL error code, 0 where OpenCL was not involved */
+    char message[2048]; /* one or more lines, no newline at the end: what failed, and what to do about it */
+} vitcl_error;
+
+/* "VITCL_ERROR_FORMAT" for VITCL_ERROR_FORMAT; "unknown status" for anything else. */
+VITCL_API const char *vitcl_status_name(vitcl_status status);
+
+typedef enum vitcl_log_level {
+    VITCL_LOG_DEBUG,    /* for whoever debugs vitcl */
+    VITCL_LOG_PROGRESS, /* a phase that may take long begins: "compiling attention.cl" */
+    VITCL_LOG_INFO,     /* worth one line to a user: which device was chosen and why */
+    VITCL_LOG_WARNING   /* something the user did not ask for */
+} vitcl_log_level;
+
+/* Receives one line without a newline. Called from the thread that called vitcl. */
+typedef void (*vitcl_log_fn)(void *user, vitcl_log_level level, const char *line);
+
+/* ---- devices ---------------------------------------------------------------------------------------------------- */
+
+/* One OpenCL device as seen from here. */
+typedef struct vitcl_device_info {
+    char selector[160];   /* the shortest text that selects this device and no other, for VITCL_DEVICE */
+    char platform[128];   /* CL_PLATFORM_NAME */
+    char vendor[128];     /* CL_DEVICE_VENDOR */
+    char name[128];       /* CL_DEVICE_NAME */
+    char version[128];    /* CL_DEVICE_VERSION */
+    char driver[128];     /* CL_DRIVER_VERSION */
+    const char *kind;     /* "GPU", "CPU", "accelerator" or "custom device"; a static string */
+    uint64_t memory;      /* bytes of global memory */
+    uint64_t max_alloc;   /* bytes of the largest single buffer */
+    unsigned units;       /* compute units */
+    bool available;       /* CL_DEVICE_AVAILABLE */
+    bool compiler_works;  /* a small kernel was compiled just now */
+    bool automatic;       /* true for the one that an empty selector takes */
+} vitcl_device_info;
+
+/* Lists every device of every platform, in the order their flat numbers 0, 1, ... count.
+ * On success *list is an array of *count entries, freed by vitcl_device_list_destroy. No device at all is
+ * VITCL_ERROR_DEVICE with a message that says what to install. Thread-safe. */
+VITCL_API vitcl_status vitcl_device_list_create(vitcl_device_info **list, size_t *count, vitcl_error *error);
+VITCL_API void vitcl_device_list_destroy(vitcl_device_info **list);
+
+typedef struct vitcl_context vitcl_context;
+
+typedef struct vitcl_context_params {
+    /* Which device: "N" as the list counts, "P:D", "gpu|cpu|accelerator[:N]", "pci:BB:DD.F", "uuid:HEX", or a part of
+     * "platform / vendor / name" in any case; "name:TEXT" forces the latter. "" takes the best GPU, else a CPU.
+     * NULL takes the environment variable VITCL_DEVICE. A text that selects nothing is an error that lists what
+     * would; there is no fallback. */
+    const char *device;
+    vitcl_log_fn log; /* NULL: silent */
+    void *log_user;
+} vitcl_context_params;
+
+/* Opens one device: an OpenCL context and an in-order queue. A context may be used by one thread at a time, and
+ * must outlive its sessions. */
+VITCL_API vitcl_status vitcl_context_create(vitcl_context **context, const vitcl_context_params *params,
+                                            vitcl_error *error);
+VITCL_API void vitcl_context_destroy(vitcl_context **context);
+
+/* "platform / vendor / name" of the device in use; lives as long as the context. */
+VITCL_API const char *vitcl_context_device(const vitcl_context *context);
+
+/* ---- models ----------------------------------------------------------------------------------------------------- */
+
+typedef struct vitcl_model vitcl_model;
+
+/* Reads a model folder as published: config.json, model.safetensors and preprocessor_config.json. The weights stay in
+ * the mapped file. A model that vitcl would not run exactly as its library does is refused. Models are immutable and
+ * may be shared between threads; they must outlive their sessions. */
+VITCL_API vitcl_status vitcl_model_create(vitcl_model **model, const char *folder, vitcl_error *error);
+VITCL_API void vitcl_model_destroy(vitcl_model **model);
+
+/* What was read. All sizes in the units named; zero where the model has no such thing. */
+typedef struct vitcl_model_info {
+    const char *family;       /* "vit"; a static string */
+    const char *architecture; /* "ViTForImageClassification"; lives as long as the model */
+    size_t image_height, image_width; /* pixels */
+    size_t patch_height, patch_width; /* pixels */
+    size_t tokens;            /* T, with the class token */
+    size_t width;             /* D */
+    size_t layers, heads;
+    size_t mlp_width;
+    const char *activation;   /* of the mlp: "gelu"; a static string */
+    double eps;               /* of every LayerNorm */
+    size_t classes;           /* C; 0 without a classifier */
+    size_t embedding;         /* length of the embedding; 0 where the model has none */
+    uint64_t parameters;      /* numbers in the tensors the model uses */
+    const char *preprocessing; /* what is done to images, in one line, or why it can not be done; lives as long as the
+                                  model */
+} vitcl_model_info;
+
+VITCL_API void vitcl_model_get_info(const vitcl_model *model, vitcl_model_info *info);
+
+/* The name of class 0 <= index < C, in UTF-8; NULL outside. Lives as long as the model. */
+VITCL_API const char *vitcl_model_label(const vitcl_model *model, size_t index);
+
+/* How the model's logits [C] become scores [C]: softmax, or sigmoid for one label or a multi-label model (the rule of
+ * the Hugging Face pipeline). In place is allowed. */
+VITCL_API void vitcl_model_scores(const vitcl_model *model, const float *logits, float *scores);
+
+/* ---- images ----------------------------------------------------------------------------------------------------- */
+
+/* 8-bit RGB, rows from top to bottom. */
+typedef struct vitcl_image {
+    const uint8_t *pixels; /* [height,width,3] */
+    size_t width, height;
+    void *storage;         /* what vitcl_image_read allocated; NULL for the caller's own pixels */
+} vitcl_image;
+
+/* Decodes a JPEG, PNG or WebP file, told apart by content, to what Pillow's exif_transpose and convert("RGB") give.
+ * On success the caller frees it with vitcl_image_destroy. Thread-safe. */
+VITCL_API vitcl_status vitcl_image_read(vitcl_image *image, const char *path, vitcl_error *error);
+VITCL_API void vitcl_image_destroy(vitcl_image *image);
+
+/* Resizes, rescales and normalises one image to the model's pixel values [3,H,W], as its preprocessor_config.json
+ * says. Thread-safe. */
+VITCL_API vitcl_status vitcl_model_preprocess(const vitcl_model *model, const vitcl_image *image, float *pixel_values,
+                                              vitcl_error *error);
+
+/* ---- sessions --------------------------------------------------------------------------------------------------- */
+
+typedef struct vitcl_session vitcl_session;
+
+/* What a session keeps readable: a set of these. */
+typedef enum vitcl_output {
+    VITCL_OUTPUT_LOGITS = 1,    /* [B,C] */
+    VITCL_OUTPUT_EMBEDDING = 2, /* [B,E]: the vector the classifier reads, else pooler_output */
+    VITCL_OUTPUT_HIDDEN = 4     /* [B,T,D]: last_hidden_state */
+} vitcl_output;
+
+typedef struct vitcl_session_params {
+    size_t batch_size; /* the most images one run takes; 0: 1 */
+    unsigned outputs;  /* vitcl_output, or-ed; 0: logits where the model has a classifier, else the embedding, else hidden */
+    const char *variants; /* "matmul=portable,attention=portable": how each operation runs; NULL: VITCL_VARIANT */
+} vitcl_session_params;
+
+/* Plans the model for this device, compiles its kernels, uploads its weights. With context NULL the session runs the
+ * plain-C reference on the host: slow, exact, without OpenCL. One thread at a time. */
+VITCL_API vitcl_status vitcl_session_create(vitcl_session **session, vitcl_context *context, const vitcl_model *model,
+                                            const vitcl_session_params *params, vitcl_error *error);
+VITCL_API void vitcl_session_destroy(vitcl_session **session);
+
+/* Where one run writes; the caller's memory, NULL for what is not wanted. An output that the session does not keep is
+ * VITCL_ERROR_ARGUMENT. */
+typedef struct vitcl_results {
+    float *logits;    /* [count,C] */
+    float *embedding; /* [count,E] */
+    float *hidden;    /* [count,T,D] */
+} vitcl_results;
+
+/* Runs 1 <= count <= batch_size images. */
+VITCL_API vitcl_status vitcl_session_run(vitcl_session *session, const vitcl_image *images, size_t count,
+                                         const vitcl_results *results, vitcl_error *error);
+
+/* The same for ready pixel values [count,3,H,W]. */
+VITCL_API vitcl_status vitcl_session_run_pixels(vitcl_session *session, const float *pixel_values, size_t count,
+                                                const vitcl_results *results, vitcl_error *error);
+
+/* Starts a run of ready pixel values [count,3,H,W], which are copied, and returns while the device works. Results are
+ * fetched by vitcl_session_wait, oldest first. At most VITCL_QUEUE_DEPTH runs may be in flight; one more is
+ * VITCL_ERROR_ARGUMENT. */
+#define VITCL_QUEUE_DEPTH 2
+VITCL_API vitcl_status vitcl_session_submit(vitcl_session *session, const float *pixel_values, size_t count,
+                                            vitcl_error *error);
+
+/* Waits for the oldest submitted run and writes its results, count rows of each. */
+VITCL_API vitcl_status vitcl_session_wait(vitcl_session *session, const vitcl_results *results, vitcl_error *error);
+
+/* The plan such a session would run, as text: every step with variant, shapes, FLOPs and bytes, every tensor's place in
+ * the arena, totals. Allocates nothing on the device, compiles nothing. The caller frees *text with free(). */
+VITCL_API vitcl_status vitcl_plan_describe(vitcl_context *context, const vitcl_model *model,
+                                           const vitcl_session_params *params, char **text, vitcl_error *error);
+
+/* One line of a verification; strings live during the callback. */
+typedef struct vitcl_verify_step {
+    size_t index, count; /* this step, and how many there are */
+    const char *label;   /* "block 3 attention" */
+    const char *variant; /* what ran on the device */
+    double deviation;    /* largest |device - reference| over the step's outputs, as a share of their rms */
+    double tolerance;    /* the largest deviation that passes */
+    bool passed;         /* false for NaN and infinity, too */
+} vitcl_verify_step;
+typedef void (*vitcl_verify_fn)(void *user, const vitcl_verify_step *step);
+
+/* Runs pixel values [count,3,H,W] on the device and through the plain-C reference and compares them after each step.
+ * The report is called once per step, in order; NULL is allowed. VITCL_ERROR_MISMATCH names the first step over
+ * tolerance; the other steps are still compared. */
+VITCL_API vitcl_status vitcl_session_verify(vitcl_session *session, const float *pixel_values, size_t count,
+                                            vitcl_verify_fn report, void *user, vitcl_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
