@@ -252,6 +252,7 @@ static void find_selector(struct candidate *list, size_t count, size_t i)
     char *selector = list[i].info.selector;
     size_t size = sizeof list[i].info.selector;
     char name[sizeof list[i].info.name + sizeof list[i].info.platform + 2], *save = NULL;
+    size_t shortest = size;
 
     snprintf(selector, size, "%zu", i);
     for (size_t k = 0; k < sizeof KIND_WORDS / sizeof *KIND_WORDS; k++) {
@@ -263,10 +264,10 @@ static void find_selector(struct candidate *list, size_t count, size_t i)
     snprintf(name, sizeof name, "%s %s", list[i].info.name, list[i].info.platform);
     for (char *word = strtok_r(name, " (),/", &save); word; word = strtok_r(NULL, " (),/", &save)) {
         size_t matches;
-        if (strlen(word) >= 3 && !isdigit((unsigned char)*word) && match(list, count, word, &matches) == i &&
-            matches == 1) {
+        if (strlen(word) >= 3 && strlen(word) < shortest && !isdigit((unsigned char)*word) &&
+            match(list, count, word, &matches) == i && matches == 1) {
             snprintf(selector, size, "%s", word);
-            return;
+            shortest = strlen(word);
         }
     }
 }

@@ -41,7 +41,7 @@ static const struct format formats[] = {
     {"JPEG XL", SIGNATURE(4, "JXL \r\n\x87\n"), NULL},
     {"JPEG 2000", SIGNATURE(4, "jP  \r\n\x87\n"), NULL},
     {"PDF", SIGNATURE(0, "%PDF-"), NULL},
-    {"BMP", SIGNATURE(0, "BM"), NULL}, /* two letters that a text may begin with, too */
+    {"BMP", SIGNATURE(0, "BM"), NULL},
 };
 
 static bool has_signature(const struct picture_file *file, const struct format *format)

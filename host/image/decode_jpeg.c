@@ -11,7 +11,7 @@
 
 #include <jpeglib.h>
 
-#include <jerror.h>
+#include <jerror.h> /* needs jpeglib.h */
 
 struct reader {
     struct jpeg_decompress_struct jpeg;

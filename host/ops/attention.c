@@ -1,4 +1,5 @@
 /* attention.c - context = softmax(q k^T / sqrt(d)) v per image and head; qkv [B,T,3,H,d] -> context [B,T,H,d]. */
+#include "base/size.h"
 #include "ops/ops.h"
 
 #include <math.h>
@@ -76,7 +77,8 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
     const struct geometry *g = &plan->geometry;
     size_t image_heads = g->batch * g->heads, rows = image_heads * g->tokens;
 
-    out[0] = make_launch("attention", "attention_scores", facts, 64, (size_t[]){g->tokens, g->tokens, image_heads});
+    out[0] = make_launch("attention", "attention_scores", facts, 16,
+                         (size_t[]){size_ceil_div(g->tokens, 4), g->tokens, image_heads});
     add_arg(&out[0], arg_tensor(step->input[0]));
     add_arg(&out[0], arg_tensor(step->workspace));
     add_sizes(&out[0], g);
@@ -87,8 +89,8 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
     add_arg(&out[1], arg_int(rows));
     add_arg(&out[1], arg_int(g->tokens));
 
-    out[2] = make_launch("attention", "attention_context", facts, 64,
-                         (size_t[]){g->head_size, g->tokens, image_heads});
+    out[2] = make_launch("attention", "attention_context", facts, 8,
+                         (size_t[]){size_ceil_div(g->head_size, 8), g->tokens, image_heads});
     add_arg(&out[2], arg_tensor(step->input[0]));
     add_arg(&out[2], arg_tensor(step->workspace));
     add_arg(&out[2], arg_tensor(step->output[0]));

@@ -54,13 +54,23 @@ static void reference(const struct plan *plan, const struct step *step, float *c
 
 /* ---- variants ---- */
 
+/* Work-items of a group on a CPU, 1 to 16: its columns of w, group * tile * K floats, should stay in a core's cache
+ * while the group's successors walk down the rows. */
+static size_t cpu_group(size_t k, size_t tile)
+{
+    const size_t cache = 256 << 10;
+    size_t group = 16;
+    while (group > 1 && group * tile * k * sizeof(float) > cache)
+        group /= 2;
+    return group;
+}
+
 static size_t launch_portable(const struct plan *plan, const struct step *step, const struct facts *facts,
                               struct launch *out)
 {
     enum { TILE = 8 }; /* rows and columns of one work-item, as in cl/matmul.cl */
     size_t rows = rows_of(plan, step), n = n_of(plan, step);
-    /* On a CPU a group's columns of w, 16 * TILE * K floats, should fit its cache. */
-    size_t group = size_min(facts->is_cpu ? 16 : 64, facts->max_work_group);
+    size_t group = size_min(facts->is_cpu ? cpu_group(k_of(plan, step), TILE) : 64, facts->max_work_group);
     size_t row_tiles = size_ceil_div(rows, TILE), column_groups = size_ceil_div(size_ceil_div(n, TILE), group);
     out[0] = make_launch("matmul", "matmul_portable", facts, group, (size_t[]){row_tiles * column_groups * group, 1, 1});
     add_arg(out, arg_tensor(step->input[0]));

@@ -95,49 +95,68 @@ static vitcl_status set_arg(struct executor *e, struct kernel *kernel, size_t in
     return fail(err, VITCL_ERROR_ARGUMENT, "unknown kind of argument");
 }
 
-static vitcl_status prepare_kernel(struct executor *e, struct prepared *prepared, vitcl_error *err)
+/* Makes a launch's kernel. *max_group is the largest group it can run in. */
+static vitcl_status prepare_kernel(struct executor *e, struct prepared *prepared, size_t *max_group, vitcl_error *err)
 {
     struct launch *launch = &prepared->launch;
-    size_t max_group;
     vitcl_status status = kernel_create(&prepared->kernel, e->device, launch->program, launch->kernel, err);
     for (size_t i = 0; i < launch->arg_count && status == VITCL_OK; i++)
         status = set_arg(e, prepared->kernel, i, &launch->args[i], err);
-    if (status == VITCL_OK)
-        status = kernel_max_group(prepared->kernel, &max_group, err);
-    if (status == VITCL_OK && launch->local[0] > max_group)
-        status = fail(err, VITCL_ERROR_OPENCL, "kernel %s needs groups of %zu, this device allows it %zu",
-                      launch->kernel, launch->local[0], max_group);
-    return status;
+    return status == VITCL_OK ? kernel_max_group(prepared->kernel, max_group, err) : status;
+}
+
+/* A kernel may allow smaller groups than its device: then the step is laid out again for those. */
+static vitcl_status prepare_step(struct executor *e, size_t s, struct facts *facts, vitcl_error *err)
+{
+    const struct step *step = &e->plan->steps[s];
+    struct launch launches[MAX_LAUNCHES] = {0};
+    size_t count = step->variant->launch(e->plan, step, facts, launches);
+    struct prepared *first = &e->launches[e->first_launch[s]];
+
+    e->first_launch[s + 1] = e->first_launch[s] + count;
+    for (size_t i = 0; i < count; i++) {
+        vitcl_status status;
+        size_t max_group = facts->max_work_group;
+        first[i].launch = launches[i];
+        if (!launches[i].kernel)
+            continue;
+        kernel_destroy(&first[i].kernel);
+        status = prepare_kernel(e, &first[i], &max_group, err);
+        if (status != VITCL_OK)
+            return fail_context(err, status, "%s", step->label);
+        if (launches[i].local[0] > max_group) {
+            facts->max_work_group = max_group;
+            return prepare_step(e, s, facts, err);
+        }
+    }
+    return VITCL_OK;
 }
 
 static vitcl_status prepare_launches(struct executor *e, vitcl_error *err)
 {
-    const struct plan *plan = e->plan;
-    size_t count = 0, temp_bytes = 0, bytes;
     vitcl_status status = VITCL_OK;
-
-    for (size_t s = 0; s < plan->step_count; s++) {
-        const struct step *step = &plan->steps[s];
-        struct launch launches[MAX_LAUNCHES] = {0};
-        size_t n = step->variant->launch(plan, step, device_facts(e->device), launches);
-        e->first_launch[s] = count;
-        for (size_t i = 0; i < n; i++) {
-            struct prepared *prepared = &e->launches[count++];
-            prepared->launch = launches[i];
-            if (launches[i].kernel) {
-                status = prepare_kernel(e, prepared, err);
-            } else {
-                status = gemm_temp_bytes(e->device, launches[i].m, launches[i].n, launches[i].k, &bytes, err);
-                temp_bytes = status == VITCL_OK ? size_max(temp_bytes, bytes) : temp_bytes;
-            }
-            if (status != VITCL_OK)
-                return fail_context(err, status, "%s", step->label);
-        }
-    }
-    e->first_launch[plan->step_count] = count;
-    if (temp_bytes)
-        status = buffer_create(&e->gemm_temp, e->device, temp_bytes, "workspace of CLBlast", err);
+    struct facts facts = *device_facts(e->device);
+    for (size_t s = 0; s < e->plan->step_count && status == VITCL_OK; s++)
+        status = prepare_step(e, s, &facts, err);
     return status;
+}
+
+/* One workspace serves all of CLBlast's products: they run one after the other. */
+static vitcl_status prepare_gemm_temp(struct executor *e, vitcl_error *err)
+{
+    size_t largest = 0;
+    for (size_t i = 0; i < e->first_launch[e->plan->step_count]; i++) {
+        const struct launch *launch = &e->launches[i].launch;
+        size_t bytes;
+        vitcl_status status;
+        if (launch->kernel)
+            continue;
+        status = gemm_temp_bytes(e->device, launch->m, launch->n, launch->k, &bytes, err);
+        if (status != VITCL_OK)
+            return status;
+        largest = size_max(largest, bytes);
+    }
+    return largest ? buffer_create(&e->gemm_temp, e->device, largest, "workspace of CLBlast", err) : VITCL_OK;
 }
 
 vitcl_status executor_create(struct executor **executor, struct device *device, const struct plan *plan,
@@ -159,6 +178,7 @@ vitcl_status executor_create(struct executor **executor, struct device *device, 
         TRY(fail_memory(err, plan->step_count * MAX_LAUNCHES * sizeof *e->launches));
     TRY(prepare_memory(e, err));
     TRY(prepare_launches(e, err));
+    TRY(prepare_gemm_temp(e, err));
     TRY(device_finish(device, err));
 done:
     if (status != VITCL_OK)

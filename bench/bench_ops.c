@@ -1,0 +1,318 @@
+/* bench_ops.c - every operation of a model's block, in every variant that runs on this device:
+ *
+ *     bench_ops -m DIR [-d DEVICE] [-b BATCH] [-s SECONDS]
+ *
+ * Each step is compared with the plain-C reference before it is timed, and a wrong one gets no time. A time is the
+ * median of its runs. The shares are of this device's peak for multiply-adds and for copies, which two kernels measure
+ * in the same run.
+ */
+#include "base/file.h"
+#include "base/size.h"
+#include "run/session.h"
+#include "run/verify.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define MAX_RUNS 1000
+
+struct settings {
+    const char *model, *device;
+    size_t batch;
+    double seconds; /* per step and variant */
+};
+
+struct peak {
+    double flops, bytes; /* per second */
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+    return left < right ? -1 : left > right;
+}
+
+/* Something that can be enqueued again and again. */
+typedef vitcl_status (*enqueue_fn)(void *context, vitcl_error *err);
+
+/* The median seconds of one run, which includes waiting for the device. */
+static vitcl_status time_runs(struct device *device, enqueue_fn enqueue, void *context, double seconds, double *median,
+                              vitcl_error *err)
+{
+    static double times[MAX_RUNS];
+    size_t count = 0;
+    double end;
+    vitcl_status status;
+    TRY(enqueue(context, err)); /* the first run may compile */
+    TRY(device_finish(device, err));
+    end = now() + seconds;
+    while (count < 3 || (now() < end && count < MAX_RUNS)) {
+        double start = now();
+        TRY(enqueue(context, err));
+        TRY(device_finish(device, err));
+        times[count++] = now() - start;
+    }
+    qsort(times, count, sizeof *times, compare);
+    *median = times[count / 2];
+done:
+    return status;
+}
+
+/* ---- the device's peak ---- */
+
+struct kernel_run {
+    struct kernel *kernel;
+    size_t global[3], local[3];
+};
+
+static vitcl_status enqueue_kernel(void *context, vitcl_error *err)
+{
+    struct kernel_run *run = context;
+    return kernel_enqueue(run->kernel, run->global, run->local, err);
+}
+
+static vitcl_status measure_fma(struct device *device, struct buffer *buffer, double *flops, vitcl_error *err)
+{
+    enum { ROUNDS = 4096, SUMS = 10, ITEMS = 65536, GROUP = 64 };
+    static const struct {
+        const char *name;
+        double width;
+    } KERNELS[] = {{"fma_peak_float4", 4}, {"fma_peak_float8", 8}, {"fma_peak_float16", 16}};
+    vitcl_status status = VITCL_OK;
+    struct kernel_run run = {.global = {device_facts(device)->is_cpu ? ITEMS / 16 : ITEMS, 1, 1}, .local = {GROUP, 1, 1}};
+
+    for (size_t i = 0; i < sizeof KERNELS / sizeof *KERNELS; i++) {
+        double seconds, rate;
+        TRY(kernel_create(&run.kernel, device, "peak", KERNELS[i].name, err));
+        TRY(kernel_set_buffer(run.kernel, 0, buffer, err));
+        TRY(kernel_set_int(run.kernel, 1, ROUNDS, err));
+        TRY(kernel_set_float(run.kernel, 2, 0.5f, err));
+        TRY(time_runs(device, enqueue_kernel, &run, 1, &seconds, err));
+        rate = (double)run.global[0] * ROUNDS * SUMS * 2 * KERNELS[i].width / seconds;
+        *flops = rate > *flops ? rate : *flops;
+        kernel_destroy(&run.kernel);
+    }
+done:
+    kernel_destroy(&run.kernel);
+    return status;
+}
+
+static vitcl_status measure_copy(struct device *device, double *bytes, vitcl_error *err)
+{
+    enum { SIZE = 256 << 20, GROUP = 64 };
+    vitcl_status status;
+    struct buffer *from = NULL, *to = NULL;
+    struct kernel_run run = {.global = {SIZE / 64, 1, 1}, .local = {GROUP, 1, 1}};
+    double seconds;
+
+    TRY(buffer_create(&from, device, SIZE, "copy source", err));
+    TRY(buffer_create(&to, device, SIZE, "copy target", err));
+    TRY(buffer_clear(from, err));
+    TRY(kernel_create(&run.kernel, device, "peak", "copy_peak", err));
+    TRY(kernel_set_buffer(run.kernel, 0, from, err));
+    TRY(kernel_set_buffer(run.kernel, 1, to, err));
+    TRY(time_runs(device, enqueue_kernel, &run, 1, &seconds, err));
+    *bytes = 2.0 * SIZE / seconds;
+done:
+    kernel_destroy(&run.kernel);
+    buffer_destroy(&from);
+    buffer_destroy(&to);
+    return status;
+}
+
+static vitcl_status measure_peak(struct device *device, struct peak *peak, vitcl_error *err)
+{
+    vitcl_status status;
+    struct buffer *buffer = NULL;
+    *peak = (struct peak){0};
+    TRY(buffer_create(&buffer, device, 1 << 20, "results of the peak kernel", err));
+    TRY(measure_fma(device, buffer, &peak->flops, err));
+    TRY(measure_copy(device, &peak->bytes, err));
+    printf("peak of %s, measured now: %.1f GFLOP/s, %.1f GB/s\n\n", device_description(device), peak->flops / 1e9,
+           peak->bytes / 1e9);
+    printf("%-16s %-14s %-10s %-18s %10s %10s %10s %8s %8s\n", "step", "op", "variant", "output", "deviation", "us",
+           "GFLOP/s", "% FLOPs", "% bytes");
+done:
+    buffer_destroy(&buffer);
+    return status;
+}
+
+/* ---- steps ---- */
+
+struct step_run {
+    struct executor *executor;
+    size_t step;
+};
+
+static vitcl_status enqueue_step(void *context, vitcl_error *err)
+{
+    struct step_run *run = context;
+    return executor_enqueue_step(run->executor, run->step, err);
+}
+
+static void print_row(const struct plan *plan, size_t s, double deviation, double seconds, const struct peak *peak)
+{
+    const struct step *step = &plan->steps[s];
+    const struct tensor *output = &plan->tensors[step->output[0]];
+    char shape[48];
+    snprintf(shape, sizeof shape, "[%zu,%zu]", output->rows, output->cols);
+    printf("%-16s %-14s %-10s %-18s %10.2g ", step->label, plan_op_name(step->op), step->variant_name, shape, deviation);
+    if (deviation > VERIFY_TOLERANCE)
+        printf("wrong: not timed\n");
+    else
+        printf("%10.1f %10.1f %7.1f%% %7.1f%%\n", 1e6 * seconds, step->flops / seconds / 1e9,
+               100 * step->flops / seconds / peak->flops, 100 * step->bytes / seconds / peak->bytes);
+}
+
+/* Deviations by step, from the verification that runs before any timing. */
+static void note_deviation(void *user, const vitcl_verify_step *line)
+{
+    double *deviations = user;
+    deviations[line->index] = line->passed ? line->deviation : 1e300;
+}
+
+/* True where the variant of this step has had its row already: operations with one variant need only one. */
+static bool seen(const char *override, const struct step *step)
+{
+    return *override && strncmp(override, plan_op_name(step->op), strlen(plan_op_name(step->op))) != 0;
+}
+
+static vitcl_status bench_session(struct session *session, const struct settings *settings, const char *override,
+                                  const struct peak *peak, vitcl_error *err)
+{
+    vitcl_status status;
+    const struct plan *plan = &session->plan;
+    float *pixels = session_next_pixels(session);
+    size_t count = plan->tensors[plan->pixels].rows * plan->tensors[plan->pixels].cols;
+    double *deviations = calloc(plan->step_count, sizeof *deviations);
+
+    if (!deviations)
+        return fail_memory(err, plan->step_count * sizeof *deviations);
+    for (size_t i = 0; i < count; i++)
+        pixels[i] = (float)(i * 2654435761u % 1000) / 500 - 1;
+    status = session_verify(session, note_deviation, deviations, err);
+    if (status != VITCL_OK && status != VITCL_ERROR_MISMATCH)
+        goto done;
+    status = VITCL_OK;
+    for (size_t s = 0; s < plan->step_count; s++) {
+        struct step_run run = {session->executor, s};
+        double seconds = 0;
+        if (seen(override, &plan->steps[s]))
+            continue;
+        if (deviations[s] <= VERIFY_TOLERANCE)
+            TRY(time_runs(session->device, enqueue_step, &run, settings->seconds, &seconds, err));
+        print_row(plan, s, deviations[s], seconds, peak);
+    }
+done:
+    free(deviations);
+    return status;
+}
+
+/* ---- the model, cut down to one block ---- */
+
+struct parts {
+    struct config config;
+    struct safetensors file;
+    struct weights weights;
+};
+
+static vitcl_status open_model(struct parts *parts, const char *folder, vitcl_error *err)
+{
+    vitcl_status status;
+    char *path = file_join(folder, "model.safetensors");
+    if (!path)
+        return fail_memory(err, strlen(folder));
+    TRY(config_read(&parts->config, folder, err));
+    TRY(safetensors_open(&parts->file, path, err));
+    TRY(weights_find(&parts->weights, &parts->config, &parts->file, err));
+    parts->config.layers = 1;
+done:
+    free(path);
+    return status;
+}
+
+static void close_model(struct parts *parts)
+{
+    weights_free(&parts->weights);
+    safetensors_close(&parts->file);
+    config_free(&parts->config);
+}
+
+/* All steps with the default variants first, then each operation's other variants. */
+static vitcl_status bench_all(struct device *device, const struct parts *parts, const struct settings *settings,
+                              vitcl_error *err)
+{
+    vitcl_status status = VITCL_OK;
+    struct peak peak;
+    unsigned outputs = parts->weights.head == HEAD_CLASSIFIER ? VITCL_OUTPUT_LOGITS : VITCL_OUTPUT_HIDDEN;
+    static const char *const OVERRIDES[] = {"", "matmul=clblast"};
+
+    TRY(measure_peak(device, &peak, err));
+    for (size_t i = 0; i < sizeof OVERRIDES / sizeof *OVERRIDES; i++) {
+        struct plan plan;
+        struct session *session;
+        TRY(session_plan(&plan, device, &parts->config, &parts->weights, settings->batch, outputs, OVERRIDES[i], err));
+        TRY(session_create(&session, device, &plan, err));
+        status = bench_session(session, settings, OVERRIDES[i], &peak, err);
+        session_destroy(&session);
+        if (status != VITCL_OK)
+            break;
+    }
+done:
+    return status;
+}
+
+static bool parse(struct settings *settings, int argc, char **argv)
+{
+    int option;
+    *settings = (struct settings){.device = getenv("VITCL_DEVICE"), .batch = 1, .seconds = 1};
+    while ((option = getopt(argc, argv, "m:d:b:s:")) != -1) {
+        if (option == 'm')
+            settings->model = optarg;
+        else if (option == 'd')
+            settings->device = optarg;
+        else if (option == 'b')
+            settings->batch = (size_t)strtoul(optarg, NULL, 10);
+        else if (option == 's')
+            settings->seconds = strtod(optarg, NULL);
+        else
+            return false;
+    }
+    return settings->model && settings->batch > 0 && settings->batch <= 65536 && settings->seconds > 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings settings;
+    struct parts parts = {0};
+    struct device *device = NULL;
+    vitcl_error error;
+    vitcl_status status;
+
+    if (!parse(&settings, argc, argv)) {
+        fputs("usage: bench_ops -m DIR [-d DEVICE] [-b BATCH] [-s SECONDS]\n"
+              "DIR as bench/make_model writes it; SECONDS of timing per row\n", stderr);
+        return 2;
+    }
+    setenv("POCL_AFFINITY", "1", 0);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    TRY(open_model(&parts, settings.model, &error));
+    TRY(device_open(&device, settings.device ? settings.device : "", NULL, &error));
+    TRY(bench_all(device, &parts, &settings, &error));
+done:
+    if (status != VITCL_OK)
+        fprintf(stderr, "bench_ops: %s\n", error.message);
+    device_close(&device);
+    close_model(&parts);
+    return status == VITCL_OK ? 0 : 1;
+}

@@ -1,0 +1,438 @@
+/* test_config.c - config_read fills in the defaults of the class, takes every number at both ends of its range and no
+ * further, checks how the numbers fit together, and refuses by name what vitcl does not run. A refusal has the right
+ * status and a message with file, key and what was found; nothing is owned then. JSON is written with ' for ".
+ */
+#define _XOPEN_SOURCE 700
+#include "model/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* One folder with one config.json for all tests; what the last call left. */
+struct bench {
+    char folder[512], path[600];
+    struct config config;
+    vitcl_error err;
+};
+
+/* ---- making files and reading them ------------------------------------------------------------------------------- */
+
+static void write_text(const struct bench *bench, const char *text)
+{
+    FILE *file = fopen(bench->path, "wb");
+    assert_non_null(file);
+    for (; *text; text++)
+        fputc(*text == '\'' ? '"' : *text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void refuse_text(struct bench *bench, const char *text, vitcl_status status, const char *message)
+{
+    static const struct config zero;
+    config_free(&bench->config);
+    memset(&bench->config, 0x5a, sizeof bench->config);
+    write_text(bench, text);
+    if (config_read(&bench->config, bench->folder, &bench->err) == VITCL_OK)
+        fail_msg("%.200s was accepted, expected a refusal with \"%s\"", text, message);
+    if (!strstr(bench->err.message, message))
+        fail_msg("%.200s: expected \"%s\" in: %s", text, message, bench->err.message);
+    assert_int_equal(bench->err.status, status);
+    assert_ptr_equal(strstr(bench->err.message, bench->path), bench->err.message);
+    assert_memory_equal(&bench->config, &zero, sizeof zero);
+}
+
+/* The members of a config.json beside model_type. */
+static void refuse(struct bench *bench, const char *members, vitcl_status status, const char *message)
+{
+    char text[1024];
+    snprintf(text, sizeof text, "{'model_type': 'vit', %s}", members);
+    refuse_text(bench, text, status, message);
+}
+
+static const struct config *accept(struct bench *bench, const char *members)
+{
+    char text[1024];
+    snprintf(text, sizeof text, "{%s%s'model_type': 'vit'}", members, *members ? ", " : "");
+    config_free(&bench->config);
+    write_text(bench, text);
+    if (config_read(&bench->config, bench->folder, &bench->err) != VITCL_OK)
+        fail_msg("%s was refused: %s", text, bench->err.message);
+    return &bench->config;
+}
+
+static const struct config *read_fixture(struct bench *bench, const char *name)
+{
+    char folder[512];
+    snprintf(folder, sizeof folder, FIXTURES "/vit/%s", name);
+    config_free(&bench->config);
+    if (config_read(&bench->config, folder, &bench->err) != VITCL_OK)
+        fail_msg("%s", bench->err.message);
+    return &bench->config;
+}
+
+/* ---- what is read ------------------------------------------------------------------------------------------------ */
+
+/* The configuration class of transformers: ViT-B/16 at 224 pixels. */
+static void assert_defaults(const struct config *c)
+{
+    assert_string_equal(c->family->model_type, "vit");
+    assert_string_equal(c->architecture, "");
+    assert_int_equal(c->head, HEAD_INFER);
+    assert_int_equal(c->image_height, 224);
+    assert_int_equal(c->image_width, 224);
+    assert_int_equal(c->patch_height, 16);
+    assert_int_equal(c->patch_width, 16);
+    assert_int_equal(c->grid_height, 14);
+    assert_int_equal(c->grid_width, 14);
+    assert_int_equal(c->tokens, 197);
+    assert_int_equal(c->width, 768);
+    assert_int_equal(c->heads, 12);
+    assert_int_equal(c->layers, 12);
+    assert_int_equal(c->mlp_width, 3072);
+    assert_int_equal(c->pooler_width, 768);
+    assert_int_equal(c->activation, ACTIVATION_GELU);
+    assert_int_equal(c->pooler_activation, ACTIVATION_TANH);
+    assert_true(c->eps == 1e-12);
+    assert_int_equal(c->labels.count, 2);
+    assert_string_equal(c->labels.names[0], "LABEL_0");
+    assert_string_equal(c->labels.names[1], "LABEL_1");
+    assert_false(c->labels.multi_label);
+}
+
+static void test_defaults(void **state)
+{
+    assert_defaults(accept(*state, ""));
+    assert_defaults(accept(*state, "'image_size': null, 'patch_size': null, 'num_channels': null, 'hidden_size': null, "
+                                   "'num_hidden_layers': null, 'num_attention_heads': null, 'intermediate_size': null, "
+                                   "'layer_norm_eps': null, 'pooler_output_size': null, 'hidden_act': null, "
+                                   "'pooler_act': null, 'architectures': null, 'id2label': null, 'num_labels': null, "
+                                   "'problem_type': null"));
+    assert_int_equal(accept(*state, "'hidden_size': 60")->pooler_width, 60); /* follows the width */
+}
+
+static void test_published_files(void **state)
+{
+    const struct config *c = read_fixture(*state, "cls");
+    assert_string_equal(c->architecture, "ViTForImageClassification");
+    assert_int_equal(c->head, HEAD_CLASSIFIER);
+    assert_int_equal(c->width, 48);
+    assert_int_equal(c->heads, 3);
+    assert_int_equal(c->layers, 2);
+    assert_int_equal(c->mlp_width, 96);
+    assert_int_equal(c->tokens, 17);
+    assert_int_equal(c->labels.count, 10);
+    assert_string_equal(c->labels.names[3], "caf\xc3\xa9");
+    assert_string_equal(c->labels.names[4], "\xe7\x8a\xac");
+
+    c = read_fixture(*state, "wide"); /* 12 rows of 20 pixels */
+    assert_int_equal(c->image_height, 12);
+    assert_int_equal(c->image_width, 20);
+    assert_int_equal(c->grid_height, 3);
+    assert_int_equal(c->grid_width, 5);
+    assert_int_equal(c->activation, ACTIVATION_QUICK_GELU);
+
+    c = read_fixture(*state, "odd"); /* 30 pixels are 4 patches of 7 and a rest */
+    assert_int_equal(c->grid_height, 4);
+    assert_int_equal(c->tokens, 17);
+    assert_true(c->eps == 1e-6);
+}
+
+/* ---- ranges and relations ---------------------------------------------------------------------------------------- */
+
+static void test_integers(void **state)
+{
+    static const struct {
+        const char *key, *low, *high, *below, *above;
+    } rows[] = {
+        {"num_channels", "3", "3", "2", "4"},
+        {"hidden_size", "1", "65536", "0", "65537"},
+        {"num_hidden_layers", "1", "4096", "0", "4097"},
+        {"num_attention_heads", "1", "65536", "0", "65537"},
+        {"intermediate_size", "1", "1048576", "0", "1048577"},
+        {"pooler_output_size", "1", "65536", "0", "65537"},
+        {"image_size", "1", "65536", "0", "65537"},
+        {"patch_size", "1", "65536", "0", "65537"},
+        {"num_labels", "1", "10000000", "0", "10000001"},
+    };
+    static const char *const hostile[] = {
+        "-1", "-9223372036854775808", "9223372036854775807", "3.0", "3.5", "1e2", "'3'", "''", "true", "{}", "{'a':3}",
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char member[128], message[128];
+        snprintf(message, sizeof message, "config.json: %s: expected an integer from %s to %s, found ", rows[i].key,
+                 rows[i].low, rows[i].high);
+        snprintf(member, sizeof member, "'%s': %s", rows[i].key, rows[i].below);
+        refuse(*state, member, VITCL_ERROR_FORMAT, message);
+        snprintf(member, sizeof member, "'%s': %s", rows[i].key, rows[i].above);
+        refuse(*state, member, VITCL_ERROR_FORMAT, message);
+        for (size_t h = 0; h < COUNT(hostile); h++) {
+            snprintf(member, sizeof member, "'%s': %s", rows[i].key, hostile[h]);
+            refuse(*state, member, VITCL_ERROR_FORMAT, message);
+        }
+    }
+    refuse(*state, "'hidden_size': [3]", VITCL_ERROR_FORMAT, "hidden_size: expected an integer from 1 to 65536");
+    refuse(*state, "'hidden_size': NaN", VITCL_ERROR_FORMAT, "not valid JSON");
+    refuse(*state, "'hidden_size': 9223372036854775808", VITCL_ERROR_FORMAT, "not valid JSON");
+}
+
+static void test_ends_of_ranges(void **state)
+{
+    assert_int_equal(accept(*state, "'hidden_size': 1, 'num_attention_heads': 1")->width, 1);
+    assert_int_equal(accept(*state, "'hidden_size': 65536, 'num_attention_heads': 65536")->heads, 65536);
+    assert_int_equal(accept(*state, "'num_hidden_layers': 1")->layers, 1);
+    assert_int_equal(accept(*state, "'num_hidden_layers': 4096")->layers, 4096);
+    assert_int_equal(accept(*state, "'intermediate_size': 1")->mlp_width, 1);
+    assert_int_equal(accept(*state, "'intermediate_size': 1048576")->mlp_width, 1048576);
+    assert_int_equal(accept(*state, "'pooler_output_size': 1")->pooler_width, 1);
+    assert_int_equal(accept(*state, "'pooler_output_size': 65536")->pooler_width, 65536);
+    assert_int_equal(accept(*state, "'num_channels': 3")->width, 768);
+    assert_int_equal(accept(*state, "'image_size': 1, 'patch_size': 1")->tokens, 2);
+    assert_int_equal(accept(*state, "'image_size': 65536, 'patch_size': 65536")->tokens, 2);
+    assert_int_equal(accept(*state, "'num_labels': 1")->labels.count, 1);
+}
+
+static void test_eps(void **state)
+{
+    static const char *const bad[] = {"-1e-300", "1.5", "2", "1e300", "'1e-12'", "true", "[1e-12]", "{}"};
+    assert_true(accept(*state, "'layer_norm_eps': 0")->eps == 0);
+    assert_true(accept(*state, "'layer_norm_eps': 1")->eps == 1);
+    assert_true(accept(*state, "'layer_norm_eps': 1e-6")->eps == 1e-6);
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        char member[64];
+        snprintf(member, sizeof member, "'layer_norm_eps': %s", bad[i]);
+        refuse(*state, member, VITCL_ERROR_FORMAT, "layer_norm_eps: expected a number from 0 to 1, found ");
+    }
+    refuse(*state, "'layer_norm_eps': NaN", VITCL_ERROR_FORMAT, "not valid JSON");
+    refuse(*state, "'layer_norm_eps': 1e999", VITCL_ERROR_FORMAT, "not valid JSON");
+}
+
+static void test_sides(void **state)
+{
+    static const char *const keys[] = {"image_size", "patch_size"};
+    static const char *const bad[] = {"[]",         "[224]",       "[224,224,224]", "[0,224]",  "[224,0]",
+                                      "[-1,224]",   "[224,65537]", "['224',224]",   "[224,[]]", "[224.0,224]",
+                                      "[null,224]", "[true,224]",  "[[224,224]]",   "[{},{}]",  "[224,1e2]"};
+    const struct config *c = accept(*state, "'image_size': [65536, 100], 'patch_size': [8192, 30]");
+    assert_int_equal(c->image_height, 65536);
+    assert_int_equal(c->image_width, 100);
+    assert_int_equal(c->patch_height, 8192);
+    assert_int_equal(c->patch_width, 30);
+    assert_int_equal(c->grid_height, 8);
+    assert_int_equal(c->grid_width, 3);
+    assert_int_equal(c->tokens, 25);
+    for (size_t i = 0; i < COUNT(keys) * COUNT(bad); i++) {
+        char member[64], message[64];
+        snprintf(member, sizeof member, "'%s': %s", keys[i % 2], bad[i / 2]);
+        snprintf(message, sizeof message, "config.json: %s: expected an integer or [height, width]", keys[i % 2]);
+        refuse(*state, member, VITCL_ERROR_FORMAT, message);
+    }
+}
+
+static void test_relations(void **state)
+{
+    refuse(*state, "'hidden_size': 100", VITCL_ERROR_FORMAT, "12 does not divide hidden_size 100");
+    refuse(*state, "'hidden_size': 8, 'num_attention_heads': 16", VITCL_ERROR_FORMAT, "16 does not divide");
+    assert_int_equal(accept(*state, "'hidden_size': 2048, 'num_attention_heads': 2")->width, 2048);
+    refuse(*state, "'hidden_size': 1025, 'num_attention_heads': 1", VITCL_ERROR_UNSUPPORTED, "heads of size 1025");
+
+    assert_int_equal(accept(*state, "'image_size': 16")->tokens, 2);
+    refuse(*state, "'image_size': 15", VITCL_ERROR_FORMAT, "a patch of 16x16 is larger than the image of 15x15");
+    refuse(*state, "'image_size': [15, 16]", VITCL_ERROR_FORMAT, "larger than the image of 15x16");
+    refuse(*state, "'image_size': [16, 15]", VITCL_ERROR_FORMAT, "larger than the image of 16x15");
+
+    assert_int_equal(accept(*state, "'image_size': [1025, 1023], 'patch_size': 1")->tokens, 1048576);
+    refuse(*state, "'image_size': 1024, 'patch_size': 1", VITCL_ERROR_UNSUPPORTED, "give 1048577 tokens");
+    refuse(*state, "'image_size': 65536, 'patch_size': 1", VITCL_ERROR_UNSUPPORTED, "give 4294967297 tokens");
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------------- */
+
+static void test_activations(void **state)
+{
+    static const struct {
+        const char *name;
+        enum activation activation;
+    } rows[] = {
+        {"gelu", ACTIVATION_GELU},
+        {"gelu_python", ACTIVATION_GELU},
+        {"gelu_new", ACTIVATION_GELU_TANH},
+        {"gelu_fast", ACTIVATION_GELU_TANH},
+        {"gelu_accurate", ACTIVATION_GELU_TANH},
+        {"gelu_pytorch_tanh", ACTIVATION_GELU_TANH},
+        {"gelu_tanh", ACTIVATION_GELU_TANH},
+        {"quick_gelu", ACTIVATION_QUICK_GELU},
+        {"silu", ACTIVATION_SILU},
+        {"swish", ACTIVATION_SILU},
+        {"relu", ACTIVATION_RELU},
+        {"tanh", ACTIVATION_TANH},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char members[128];
+        snprintf(members, sizeof members, "'hidden_act': '%s', 'pooler_act': 'relu'", rows[i].name);
+        assert_int_equal(accept(*state, members)->activation, rows[i].activation);
+        assert_int_equal(accept(*state, members)->pooler_activation, ACTIVATION_RELU);
+        assert_non_null(strstr(activation_choices(), rows[i].name));
+    }
+    refuse(*state, "'hidden_act': 'mish'", VITCL_ERROR_UNSUPPORTED,
+           "hidden_act: vitcl does not know the activation \"mish\"");
+    refuse(*state, "'hidden_act': 'mish'", VITCL_ERROR_UNSUPPORTED, activation_choices());
+    refuse(*state, "'hidden_act': 'GELU'", VITCL_ERROR_UNSUPPORTED, "\"GELU\"");
+    refuse(*state, "'hidden_act': ''", VITCL_ERROR_UNSUPPORTED, "\"\"");
+    refuse(*state, "'hidden_act': 'none'", VITCL_ERROR_UNSUPPORTED, "\"none\"");
+    refuse(*state, "'pooler_act': 'sigmoid'", VITCL_ERROR_UNSUPPORTED, "pooler_act: vitcl does not know");
+    refuse(*state, "'hidden_act': 1", VITCL_ERROR_FORMAT, "hidden_act: expected a string, found 1");
+}
+
+static void test_other_families(void **state)
+{
+    static const char *const others[] = {"deit", "dinov2", "clip", "siglip", "vit_msn", "ViT", "vit ", "", "resnet"};
+    for (size_t i = 0; i < COUNT(others); i++) {
+        char text[64], message[96];
+        snprintf(text, sizeof text, "{'model_type': '%s'}", others[i]);
+        snprintf(message, sizeof message, "model_type: vitcl does not run \"%s\" models; it runs: vit", others[i]);
+        refuse_text(*state, text, VITCL_ERROR_UNSUPPORTED, message);
+    }
+    refuse_text(*state, "{}", VITCL_ERROR_FORMAT, "model_type: expected the family of the model, found nothing");
+    refuse_text(*state, "{'model_type': null}", VITCL_ERROR_FORMAT, "model_type: expected the family of the model");
+    refuse_text(*state, "{'model_type': 5}", VITCL_ERROR_FORMAT, "model_type: expected a string, found 5");
+    refuse_text(*state, "{'architecture': 'vit_base_patch16_224', 'pretrained_cfg': {'tag': 'augreg'}}",
+                VITCL_ERROR_UNSUPPORTED, "this is a timm folder");
+    refuse(*state, "'pretrained_cfg': {}", VITCL_ERROR_UNSUPPORTED, "this is a timm folder");
+}
+
+static void test_architectures(void **state)
+{
+    static const char *const silent[] = {"'hidden_size': 768", "'architectures': null", "'architectures': []"};
+    static const char *const wrong[] = {"'ViTModel'", "[1]", "[null]", "[[]]", "{}", "7", "true"};
+    for (size_t i = 0; i < COUNT(silent); i++)
+        assert_int_equal(accept(*state, silent[i])->head, HEAD_INFER);
+    assert_int_equal(accept(*state, "'architectures': ['ViTForImageClassification']")->head, HEAD_CLASSIFIER);
+    assert_int_equal(accept(*state, "'architectures': ['ViTModel', 'Other']")->head, HEAD_POOLER);
+    assert_int_equal(accept(*state, "'architectures': ['ViTForMaskedImageModeling']")->head, HEAD_NONE);
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        char member[64];
+        snprintf(member, sizeof member, "'architectures': %s", wrong[i]);
+        refuse(*state, member, VITCL_ERROR_FORMAT, "architectures: expected a list of class names, found ");
+    }
+    refuse(*state, "'architectures': ['DeiTModel']", VITCL_ERROR_UNSUPPORTED, "vitcl does not run \"DeiTModel\"");
+    refuse(*state, "'architectures': ['Other', 'ViTModel']", VITCL_ERROR_UNSUPPORTED, "\"Other\"");
+    refuse(*state, "'architectures': ['']", VITCL_ERROR_UNSUPPORTED, "vitcl does not run \"\"");
+}
+
+/* ---- labels ------------------------------------------------------------------------------------------------------ */
+
+static void test_labels(void **state)
+{
+    const struct labels *labels = &accept(*state, "'id2label': {'1': 'b', '2': 'b', '0': ''}")->labels;
+    assert_int_equal(labels->count, 3);
+    assert_string_equal(labels->names[0], "");
+    assert_string_equal(labels->names[1], "b");
+    assert_string_equal(labels->names[2], "b");
+
+    labels = &accept(*state, "'num_labels': 11")->labels;
+    assert_int_equal(labels->count, 11);
+    assert_string_equal(labels->names[10], "LABEL_10");
+
+    labels = &accept(*state, "'num_labels': 7, 'id2label': {'0': 'a', '01': 'b'}")->labels; /* the names win */
+    assert_int_equal(labels->count, 2);
+    assert_string_equal(labels->names[1], "b");
+
+    assert_int_equal(accept(*state, "'id2label': {}")->labels.count, 0); /* a model without a classifier */
+}
+
+static void test_wrong_labels(void **state)
+{
+    static const char *const keys[] = {
+        "2", "", "-1", "+1", " 1", "1 ", "1.0", "1e0", "0x1", "a", "99999999999999999999", "18446744073709551617",
+    };
+    static const char *const maps[] = {"[]", "['a','b']", "'a'", "3", "true"};
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        char member[128], message[128];
+        snprintf(member, sizeof member, "'id2label': {'0': 'a', '%s': 'b'}", keys[i]);
+        snprintf(message, sizeof message, "id2label: expected the keys \"0\" to \"1\", found \"%s\"", keys[i]);
+        refuse(*state, member, VITCL_ERROR_FORMAT, message);
+    }
+    for (size_t i = 0; i < COUNT(maps); i++) {
+        char member[64];
+        snprintf(member, sizeof member, "'id2label': %s", maps[i]);
+        refuse(*state, member, VITCL_ERROR_FORMAT, "id2label: expected an object, found ");
+    }
+    refuse(*state, "'id2label': {'0': 'a', '00': 'b'}", VITCL_ERROR_FORMAT, "id2label: class 0 is named twice");
+    refuse(*state, "'id2label': {'0': 'a', '0': 'b'}", VITCL_ERROR_FORMAT, "not valid JSON");
+    refuse(*state, "'id2label': {'0': 'a', '1': 7}", VITCL_ERROR_FORMAT, "id2label: 1: expected a string");
+    refuse(*state, "'id2label': {'0': null}", VITCL_ERROR_FORMAT, "id2label: 0: expected a string");
+}
+
+static void test_multi_label(void **state)
+{
+    assert_false(accept(*state, "'num_labels': 3")->labels.multi_label);
+    assert_false(accept(*state, "'num_labels': 3, 'problem_type': 'single_label_classification'")->labels.multi_label);
+    assert_true(accept(*state, "'num_labels': 3, 'problem_type': 'multi_label_classification'")->labels.multi_label);
+    assert_true(accept(*state, "'num_labels': 1")->labels.multi_label);
+    assert_true(accept(*state, "'id2label': {'0': 'a'}")->labels.multi_label);
+    refuse(*state, "'problem_type': 1", VITCL_ERROR_FORMAT, "problem_type: expected a string, found 1");
+}
+
+static void test_files(void **state)
+{
+    struct bench *bench = *state;
+    refuse_text(bench, "", VITCL_ERROR_FORMAT, "not valid JSON");
+    refuse_text(bench, "[]", VITCL_ERROR_FORMAT, "expected a JSON object");
+    refuse_text(bench, "{'model_type': 'vit', 'hidden_size': 768, 'hidden_size': 768}", VITCL_ERROR_FORMAT,
+                "duplicate");
+    unlink(bench->path);
+    assert_int_equal(config_read(&bench->config, bench->folder, &bench->err), VITCL_ERROR_IO);
+    assert_non_null(strstr(bench->err.message, bench->path));
+    assert_int_equal(config_read(&bench->config, bench->folder, NULL), VITCL_ERROR_IO);
+}
+
+static int set_up(void **state)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+    const char *base = getenv("TMPDIR");
+    assert_non_null(bench);
+    snprintf(bench->folder, sizeof bench->folder, "%s/test_config_XXXXXX", base ? base : "/tmp");
+    assert_non_null(mkdtemp(bench->folder));
+    snprintf(bench->path, sizeof bench->path, "%s/config.json", bench->folder);
+    *state = bench;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct bench *bench = *state;
+    config_free(&bench->config);
+    unlink(bench->path);
+    rmdir(bench->folder);
+    free(bench);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_published_files),
+        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_ends_of_ranges),
+        cmocka_unit_test(test_eps),
+        cmocka_unit_test(test_sides),
+        cmocka_unit_test(test_relations),
+        cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_other_families),
+        cmocka_unit_test(test_architectures),
+        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_wrong_labels),
+        cmocka_unit_test(test_multi_label),
+        cmocka_unit_test(test_files),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,213 @@
+/* test_models.c - whole models through the plan and the plain-C reference, step by step, against what transformers
+ * gives for the same files in float64 (tests/fixtures/make_vit.py).
+ *
+ * Every tensor that a case stores is compared after the step that writes it, also in a batch of more images than the
+ * case has. However the tensors are named the logits are the same to the bit.
+ */
+#include "run/reference.h"
+#include "run/verify.h"
+#include "support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Each step rounds to float once, so deviations are a few times 6e-8. */
+#define TOLERANCE 1e-6
+
+/* A model with its plan and what runs it. */
+struct run {
+    struct fixture fixture;
+    struct plan plan;
+    struct reference reference;
+};
+
+static unsigned outputs_of(const struct weights *weights)
+{
+    return VITCL_OUTPUT_HIDDEN | (weights->head == HEAD_CLASSIFIER ? VITCL_OUTPUT_LOGITS : 0u) |
+           (weights->head != HEAD_NONE ? VITCL_OUTPUT_EMBEDDING : 0u);
+}
+
+static void run_open(struct run *run, const char *folder, size_t batch)
+{
+    vitcl_error err;
+    struct fixture *f = &run->fixture;
+    fixture_open(f, folder);
+    assert_ok(plan_build(&run->plan, &f->config, &f->weights, batch, outputs_of(&f->weights), &err), &err);
+    assert_ok(plan_place(&run->plan, 64, &err), &err);
+    assert_ok(reference_create(&run->reference, &run->plan, &err), &err);
+    fixture_fill(f, run->reference.data[run->plan.pixels], batch);
+}
+
+static void run_close(struct run *run)
+{
+    reference_destroy(&run->reference);
+    plan_free(&run->plan);
+    fixture_close(&run->fixture);
+}
+
+/* ---- which step writes what a case stores ---- */
+
+/* The stored tensors that a step's output (0 or 1) stands for; two names may mean the same numbers. */
+struct stored_names {
+    char name[2][48];
+};
+
+static struct stored_names names_of(const struct step *step, int output, size_t layers)
+{
+    struct stored_names names = {{"", ""}};
+    size_t block = layers;
+    char part[32];
+    bool in_block = sscanf(step->label, "block %zu %31s", &block, part) == 2;
+
+    if (step->op == OP_RESIDUAL_NORM && output == 1) {
+        if (!in_block || strcmp(part, "norm1") == 0) /* the sum before block i is what block i - 1 leaves */
+            snprintf(names.name[0], sizeof names.name[0], "hidden.%zu", block);
+    } else if (in_block) {
+        snprintf(names.name[0], sizeof names.name[0], "block%zu.%s", block, part);
+    } else if (strcmp(step->label, "patch embedding") == 0) {
+        strcpy(names.name[0], "patch_embed");
+    } else if (strcmp(step->label, "tokens") == 0) {
+        strcpy(names.name[0], "tokens");
+        strcpy(names.name[1], "hidden.0");
+    } else if (strcmp(step->label, "norm") == 0) {
+        strcpy(names.name[0], "last_hidden_state");
+    } else if (strcmp(step->label, "head") == 0) {
+        strcpy(names.name[0], "logits");
+    } else if (strcmp(step->label, "pooler") == 0) {
+        strcpy(names.name[0], "pooler_output");
+    }
+    return names;
+}
+
+/* Compares a tensor with a stored one, image by image. Returns how many stored tensors that were: 0 or 1. */
+static size_t compare(const struct run *run, int tensor, const char *name, double *largest)
+{
+    const struct fixture *f = &run->fixture;
+    const struct tensor *t = &run->plan.tensors[tensor];
+    size_t batch = run->plan.geometry.batch, size = t->rows * t->cols / batch, count;
+    const float *stored = *name ? fixture_find(f, name, &count) : NULL;
+    if (!stored)
+        return 0;
+    assert_int_equal(count, f->images * size);
+    for (size_t i = 0; i < batch; i++) {
+        double deviation =
+            assert_close(name, run->reference.data[tensor] + i * size, stored + i % f->images * size, size, TOLERANCE);
+        *largest = deviation > *largest ? deviation : *largest;
+    }
+    return 1;
+}
+
+/* Runs one step; returns how many stored tensors its outputs were compared with. */
+static size_t run_and_compare(struct run *run, size_t s, double *largest)
+{
+    const struct step *step = &run->plan.steps[s];
+    size_t compared = 0;
+    reference_run_step(&run->reference, s);
+    for (int output = 0; output < STEP_OUTPUTS; output++) {
+        struct stored_names names = names_of(step, output, run->fixture.config.layers);
+        if (step->output[output] == NO_TENSOR)
+            continue;
+        for (size_t n = 0; n < COUNT(names.name); n++)
+            compared += compare(run, step->output[output], names.name[n], largest);
+    }
+    return compared;
+}
+
+/* ---- tests ---- */
+
+/* context: how many images to run beyond those stored. */
+static void check_steps(const char *folder, void *context)
+{
+    struct run run;
+    struct fixture stored;
+    size_t compared = 0;
+    double largest = 0;
+
+    fixture_open(&stored, folder);
+    run_open(&run, folder, stored.images + *(const size_t *)context);
+    for (size_t s = 0; s < run.plan.step_count; s++)
+        compared += run_and_compare(&run, s, &largest);
+    print_message("%-20s batch %zu, %2zu tensors, largest deviation %.2g\n", folder, run.plan.geometry.batch, compared,
+                  largest);
+    assert_int_equal(compared, stored.expected.count - 1); /* all but pixel_values */
+    run_close(&run);
+    fixture_close(&stored);
+}
+
+static void test_stored_batch(void **state)
+{
+    size_t more = 0;
+    (void)state;
+    each_vit_fixture(check_steps, &more);
+}
+
+static void test_larger_batch(void **state)
+{
+    size_t more = 4;
+    (void)state;
+    each_vit_fixture(check_steps, &more);
+}
+
+/* logits [batch,10] of a model that is stored like vit/cls. */
+static void logits_of(const char *folder, const float *pixels, size_t batch, float *logits)
+{
+    struct run run;
+    run_open(&run, folder, batch);
+    memcpy(run.reference.data[run.plan.pixels], pixels, batch * run.fixture.image_size * sizeof *pixels);
+    reference_run(&run.reference);
+    assert_int_equal(run.plan.tensors[run.plan.logits].cols, 10);
+    memcpy(logits, run.reference.data[run.plan.logits], batch * 10 * sizeof *logits);
+    run_close(&run);
+}
+
+static void test_names_do_not_matter(void **state)
+{
+    enum { BATCH = 5 };
+    struct fixture cls;
+    struct random random = {1};
+    float hub[BATCH * 10], v5[BATCH * 10], timm[BATCH * 10], *pixels;
+    (void)state;
+
+    fixture_open(&cls, "vit/cls");
+    pixels = allocate(BATCH * cls.image_size, sizeof *pixels);
+    random_fill(&random, pixels, BATCH * cls.image_size, 0, 1);
+    logits_of("vit/cls", pixels, BATCH, hub);
+    logits_of("vit/cls_v5", pixels, BATCH, v5);
+    logits_of("vit/cls_timm_names", pixels, BATCH, timm);
+    assert_memory_equal(hub, v5, sizeof hub);
+    assert_memory_equal(hub, timm, sizeof hub);
+    free(pixels);
+    fixture_close(&cls);
+}
+
+/* The 16-bit files are other models than vit/cls: their expected values are of the rounded weights. If a test took the
+ * wrong ones it would not notice by the tolerance above. */
+static void test_sixteen_bits_are_told_apart(void **state)
+{
+    struct fixture full, half, bfloat;
+    const float *logits, *of_half, *of_bfloat;
+    (void)state;
+    fixture_open(&full, "vit/cls");
+    fixture_open(&half, "vit/f16");
+    fixture_open(&bfloat, "vit/bf16");
+    logits = fixture_get(&full, "logits", NULL);
+    of_half = fixture_get(&half, "logits", NULL);
+    of_bfloat = fixture_get(&bfloat, "logits", NULL);
+    assert_true(deviation_of(of_half, logits, 10) > 10 * TOLERANCE);
+    assert_true(deviation_of(of_bfloat, of_half, 10) > 10 * TOLERANCE);
+    fixture_close(&full);
+    fixture_close(&half);
+    fixture_close(&bfloat);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stored_batch),
+        cmocka_unit_test(test_larger_batch),
+        cmocka_unit_test(test_names_do_not_matter),
+        cmocka_unit_test(test_sixteen_bits_are_told_apart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
