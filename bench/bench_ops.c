@@ -6,8 +6,7 @@
  * median of its runs. The shares are of this device's peak for multiply-adds and for copies, which two kernels measure
  * in the same run.
  */
-#include "base/file.h"
-#include "base/size.h"
+#include "run/model.h"
 #include "run/session.h"
 #include "run/verify.h"
 
@@ -89,7 +88,8 @@ static vitcl_status measure_fma(struct device *device, struct buffer *buffer, do
         double width;
     } KERNELS[] = {{"fma_peak_float4", 4}, {"fma_peak_float8", 8}, {"fma_peak_float16", 16}};
     vitcl_status status = VITCL_OK;
-    struct kernel_run run = {.global = {device_facts(device)->is_cpu ? ITEMS / 16 : ITEMS, 1, 1}, .local = {GROUP, 1, 1}};
+    struct kernel_run run = {.global = {device_facts(device)->is_cpu ? ITEMS / 16 : ITEMS, 1, 1},
+                             .local = {GROUP, 1, 1}};
 
     for (size_t i = 0; i < sizeof KERNELS / sizeof *KERNELS; i++) {
         double seconds, rate;
@@ -166,7 +166,8 @@ static void print_row(const struct plan *plan, size_t s, double deviation, doubl
     const struct tensor *output = &plan->tensors[step->output[0]];
     char shape[48];
     snprintf(shape, sizeof shape, "[%zu,%zu]", output->rows, output->cols);
-    printf("%-16s %-14s %-10s %-18s %10.2g ", step->label, plan_op_name(step->op), step->variant_name, shape, deviation);
+    printf("%-16s %-14s %-10s %-18s %10.2g ", step->label, plan_op_name(step->op), step->variant_name, shape,
+           deviation);
     if (deviation > VERIFY_TOLERANCE)
         printf("wrong: not timed\n");
     else
@@ -218,50 +219,22 @@ done:
     return status;
 }
 
-/* ---- the model, cut down to one block ---- */
-
-struct parts {
-    struct config config;
-    struct safetensors file;
-    struct weights weights;
-};
-
-static vitcl_status open_model(struct parts *parts, const char *folder, vitcl_error *err)
-{
-    vitcl_status status;
-    char *path = file_join(folder, "model.safetensors");
-    if (!path)
-        return fail_memory(err, strlen(folder));
-    TRY(config_read(&parts->config, folder, err));
-    TRY(safetensors_open(&parts->file, path, err));
-    TRY(weights_find(&parts->weights, &parts->config, &parts->file, err));
-    parts->config.layers = 1;
-done:
-    free(path);
-    return status;
-}
-
-static void close_model(struct parts *parts)
-{
-    weights_free(&parts->weights);
-    safetensors_close(&parts->file);
-    config_free(&parts->config);
-}
+/* ---- all of it ---- */
 
 /* All steps with the default variants first, then each operation's other variants. */
-static vitcl_status bench_all(struct device *device, const struct parts *parts, const struct settings *settings,
+static vitcl_status bench_all(struct device *device, const struct model *model, const struct settings *settings,
                               vitcl_error *err)
 {
     vitcl_status status = VITCL_OK;
     struct peak peak;
-    unsigned outputs = parts->weights.head == HEAD_CLASSIFIER ? VITCL_OUTPUT_LOGITS : VITCL_OUTPUT_HIDDEN;
+    unsigned outputs = model_classes(model) ? VITCL_OUTPUT_LOGITS : VITCL_OUTPUT_HIDDEN;
     static const char *const OVERRIDES[] = {"", "matmul=clblast"};
 
     TRY(measure_peak(device, &peak, err));
     for (size_t i = 0; i < sizeof OVERRIDES / sizeof *OVERRIDES; i++) {
         struct plan plan;
         struct session *session;
-        TRY(session_plan(&plan, device, &parts->config, &parts->weights, settings->batch, outputs, OVERRIDES[i], err));
+        TRY(session_plan(&plan, device, &model->config, &model->weights, settings->batch, outputs, OVERRIDES[i], err));
         TRY(session_create(&session, device, &plan, err));
         status = bench_session(session, settings, OVERRIDES[i], &peak, err);
         session_destroy(&session);
@@ -294,25 +267,27 @@ static bool parse(struct settings *settings, int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct settings settings;
-    struct parts parts = {0};
+    struct model model = {0};
     struct device *device = NULL;
     vitcl_error error;
     vitcl_status status;
 
     if (!parse(&settings, argc, argv)) {
         fputs("usage: bench_ops -m DIR [-d DEVICE] [-b BATCH] [-s SECONDS]\n"
-              "DIR as bench/make_model writes it; SECONDS of timing per row\n", stderr);
+              "DIR as bench/make_model writes it; SECONDS of timing per row\n",
+              stderr);
         return 2;
     }
     setenv("POCL_AFFINITY", "1", 0);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    TRY(open_model(&parts, settings.model, &error));
+    TRY(model_open(&model, settings.model, &error));
+    model.config.layers = 1; /* all blocks are alike */
     TRY(device_open(&device, settings.device ? settings.device : "", NULL, &error));
-    TRY(bench_all(device, &parts, &settings, &error));
+    TRY(bench_all(device, &model, &settings, &error));
 done:
     if (status != VITCL_OK)
         fprintf(stderr, "bench_ops: %s\n", error.message);
     device_close(&device);
-    close_model(&parts);
+    model_close(&model);
     return status == VITCL_OK ? 0 : 1;
 }

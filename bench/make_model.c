@@ -15,9 +15,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define CLASSES 1000
+#define CLASSES     1000
 #define MAX_TENSORS 1024
-#define CHUNK 65536 /* numbers made and written at a time */
+#define CHUNK       65536 /* numbers made and written at a time */
 
 struct size {
     const char *name;
@@ -25,7 +25,7 @@ struct size {
 };
 
 static const struct size SIZES[] = {
-    {"tiny", 192, 12, 3, 768},    {"small", 384, 12, 6, 1536},  {"base", 768, 12, 12, 3072},
+    {"tiny", 192, 12, 3, 768},     {"small", 384, 12, 6, 1536},  {"base", 768, 12, 12, 3072},
     {"large", 1024, 24, 16, 4096}, {"huge", 1280, 32, 16, 5120},
 };
 
@@ -162,7 +162,8 @@ static bool write_header(FILE *file, const struct model *m)
         length += (size_t)snprintf(header + length, sizeof header - length, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[",
                                    i ? "," : "", t->name);
         for (size_t k = 0; k < t->shape.rank; k++)
-            length += (size_t)snprintf(header + length, sizeof header - length, "%s%zu", k ? "," : "", t->shape.side[k]);
+            length +=
+                (size_t)snprintf(header + length, sizeof header - length, "%s%zu", k ? "," : "", t->shape.side[k]);
         length += (size_t)snprintf(header + length, sizeof header - length, "],\"data_offsets\":[%zu,%zu]}", offset,
                                    offset + 4 * numbers_in(t));
         offset += 4 * numbers_in(t);
@@ -242,7 +243,8 @@ int main(int argc, char **argv)
     static struct model model;
     if (argc != 3 || !parse_name(argv[1], &model)) {
         fputs("usage: make_model vit_{tiny|small|base|large|huge}_patchP_S DIR\n"
-              "for example: make_model vit_base_patch16_224 /tmp/vit_base\n", stderr);
+              "for example: make_model vit_base_patch16_224 /tmp/vit_base\n",
+              stderr);
         return 2;
     }
     if (mkdir(argv[2], 0777) != 0 && errno != EEXIST) {

@@ -2,30 +2,21 @@
 #include "vitcl.h"
 
 #include "base/file.h"
-#include "base/size.h"
 #include "image/decode.h"
-#include "image/preprocess.h"
+#include "run/model.h"
 #include "run/session.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_BATCH 65536
-#define RECIPE_TEXT 160
 
 struct vitcl_context {
     struct device *device;
 };
 
 struct vitcl_model {
-    struct config config;
-    struct safetensors file;
-    struct weights weights;
-    struct recipe recipe;
-    char recipe_text[RECIPE_TEXT];
-    vitcl_error recipe_error; /* why images can not be preprocessed; ready pixel values can still be run */
+    struct model model;
 };
 
 struct vitcl_session {
@@ -74,8 +65,8 @@ vitcl_status vitcl_context_create(vitcl_context **context, const vitcl_context_p
     *context = calloc(1, sizeof **context);
     if (!*context)
         return fail_memory(error, sizeof **context);
-    status = device_open(&(*context)->device, selector ? selector : "",
-                         &(struct logger){params->log, params->log_user}, error);
+    status = device_open(&(*context)->device, selector ? selector : "", &(struct logger){params->log, params->log_user},
+                         error);
     if (status != VITCL_OK)
         vitcl_context_destroy(context);
     return status;
@@ -97,57 +88,21 @@ const char *vitcl_context_device(const vitcl_context *context)
 
 /* ---- models ---- */
 
-/* The recipe must end at the size the model takes. */
-static vitcl_status read_recipe(struct vitcl_model *model, const char *folder, vitcl_error *error)
-{
-    const struct recipe *recipe = &model->recipe;
-    const struct config *config = &model->config;
-    vitcl_status status = recipe_read(&model->recipe, folder, error);
-    if (status != VITCL_OK)
-        return status;
-    if (recipe->resize && (recipe->width != config->image_width || recipe->height != config->image_height))
-        return fail(error, VITCL_ERROR_FORMAT,
-                    "%s: the preprocessor makes images of %zux%zu, the model in config.json takes %zux%zu", folder,
-                    recipe->width, recipe->height, config->image_width, config->image_height);
-    return VITCL_OK;
-}
-
-/* "resize to 224x224 bilinear, levels 0..255 become -1..1" */
-static void describe_recipe(const struct recipe *recipe, char text[RECIPE_TEXT])
-{
-    const float *value = recipe->value[0];
-    int length = 0;
-    if (recipe->resize)
-        length = snprintf(text, RECIPE_TEXT, "resize to %zux%zu %s, ", recipe->width, recipe->height,
-                          recipe->filter == RESAMPLE_BICUBIC ? "bicubic" : "bilinear");
-    snprintf(text + length, RECIPE_TEXT - (size_t)length, "levels 0..255 of the first channel become %.4g..%.4g",
-             (double)value[0], (double)value[255]);
-}
-
 vitcl_status vitcl_model_create(vitcl_model **model, const char *folder, vitcl_error *error)
 {
     vitcl_status status;
-    char *path = NULL;
-
+    if (model)
+        *model = NULL;
     if (!model || !folder)
         return fail_null(error, "model and folder");
     *model = calloc(1, sizeof **model);
     if (!*model)
         return fail_memory(error, sizeof **model);
-    TRY(config_read(&(*model)->config, folder, error));
-    path = file_join(folder, "model.safetensors");
-    if (!path)
-        TRY(fail_memory(error, strlen(folder)));
-    TRY(safetensors_open(&(*model)->file, path, error));
-    status = weights_find(&(*model)->weights, &(*model)->config, &(*model)->file, error);
-    if (status != VITCL_OK)
-        TRY(fail_context(error, status, "%s", path));
-    if (read_recipe(*model, folder, &(*model)->recipe_error) == VITCL_OK)
-        describe_recipe(&(*model)->recipe, (*model)->recipe_text);
-done:
-    free(path);
-    if (status != VITCL_OK)
-        vitcl_model_destroy(model);
+    status = model_open(&(*model)->model, folder, error);
+    if (status != VITCL_OK) {
+        free(*model); /* model_open has left nothing behind */
+        *model = NULL;
+    }
     return status;
 }
 
@@ -155,33 +110,18 @@ void vitcl_model_destroy(vitcl_model **model)
 {
     if (!model || !*model)
         return;
-    weights_free(&(*model)->weights);
-    safetensors_close(&(*model)->file);
-    config_free(&(*model)->config);
+    model_close(&(*model)->model);
     free(*model);
     *model = NULL;
 }
 
-static size_t class_count(const struct vitcl_model *model)
-{
-    return model->weights.head == HEAD_CLASSIFIER ? model->config.labels.count : 0;
-}
-
-static size_t embedding_size(const struct vitcl_model *model)
-{
-    switch (model->weights.head) {
-    case HEAD_CLASSIFIER:
-        return model->config.width;
-    case HEAD_POOLER:
-        return model->config.pooler_width;
-    default:
-        return 0;
-    }
-}
-
 void vitcl_model_get_info(const vitcl_model *model, vitcl_model_info *info)
 {
-    const struct config *c = &model->config;
+    const struct config *c = model ? &model->model.config : NULL;
+    if (info)
+        memset(info, 0, sizeof *info);
+    if (!info || !model)
+        return;
     *info = (vitcl_model_info){.family = c->family->model_type,
                                .architecture = c->architecture,
                                .image_height = c->image_height,
@@ -195,34 +135,23 @@ void vitcl_model_get_info(const vitcl_model *model, vitcl_model_info *info)
                                .mlp_width = c->mlp_width,
                                .activation = activation_name(c->activation),
                                .eps = c->eps,
-                               .classes = class_count(model),
-                               .embedding = embedding_size(model),
-                               .parameters = model->weights.parameters,
-                               .preprocessing = model->recipe_error.status == VITCL_OK
-                                                    ? model->recipe_text
-                                                    : model->recipe_error.message};
+                               .classes = model_classes(&model->model),
+                               .embedding = model_embedding(&model->model),
+                               .parameters = model->model.weights.parameters,
+                               .preprocessing = model->model.recipe_error.status == VITCL_OK
+                                                    ? model->model.recipe_text
+                                                    : model->model.recipe_error.message};
 }
 
 const char *vitcl_model_label(const vitcl_model *model, size_t index)
 {
-    return model && index < class_count(model) ? model->config.labels.names[index] : NULL;
+    return model && index < model_classes(&model->model) ? model->model.config.labels.names[index] : NULL;
 }
 
 void vitcl_model_scores(const vitcl_model *model, const float *logits, float *scores)
 {
-    size_t count = class_count(model);
-    double sum = 0, largest = -INFINITY;
-    if (model->config.labels.multi_label) {
-        for (size_t i = 0; i < count; i++)
-            scores[i] = (float)(1 / (1 + exp(-(double)logits[i])));
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        largest = fmax(largest, (double)logits[i]);
-    for (size_t i = 0; i < count; i++)
-        sum += exp((double)logits[i] - largest);
-    for (size_t i = 0; i < count; i++)
-        scores[i] = (float)(exp((double)logits[i] - largest) / sum);
+    if (model && logits && scores)
+        model_scores(&model->model, logits, scores);
 }
 
 /* ---- images ---- */
@@ -256,14 +185,7 @@ vitcl_status vitcl_model_preprocess(const vitcl_model *model, const vitcl_image 
     if (image->width == 0 || image->height == 0)
         return fail(error, VITCL_ERROR_ARGUMENT, "an image of %zux%zu pixels has nothing to see", image->width,
                     image->height);
-    if (model->recipe_error.status != VITCL_OK)
-        return fail(error, model->recipe_error.status, "%s", model->recipe_error.message);
-    if (!model->recipe.resize &&
-        (image->width != model->config.image_width || image->height != model->config.image_height))
-        return fail(error, VITCL_ERROR_FORMAT,
-                    "the preprocessor does not resize, the model takes %zux%zu, the image has %zux%zu pixels",
-                    model->config.image_width, model->config.image_height, image->width, image->height);
-    return recipe_apply(&model->recipe, image, pixel_values, error);
+    return model_preprocess(&model->model, image, pixel_values, error);
 }
 
 /* ---- sessions ---- */
@@ -272,16 +194,17 @@ vitcl_status vitcl_model_preprocess(const vitcl_model *model, const vitcl_image 
 static vitcl_status choose_outputs(const struct vitcl_model *model, unsigned *outputs, vitcl_error *error)
 {
     if (*outputs == 0)
-        *outputs = class_count(model)      ? VITCL_OUTPUT_LOGITS
-                   : embedding_size(model) ? VITCL_OUTPUT_EMBEDDING
-                                           : VITCL_OUTPUT_HIDDEN;
+        *outputs = model_classes(&model->model)     ? VITCL_OUTPUT_LOGITS
+                   : model_embedding(&model->model) ? VITCL_OUTPUT_EMBEDDING
+                                                    : VITCL_OUTPUT_HIDDEN;
     if (*outputs & ~(unsigned)(VITCL_OUTPUT_LOGITS | VITCL_OUTPUT_EMBEDDING | VITCL_OUTPUT_HIDDEN))
         return fail(error, VITCL_ERROR_ARGUMENT, "outputs: %#x is not a set of vitcl_output", *outputs);
-    if ((*outputs & VITCL_OUTPUT_LOGITS) && !class_count(model))
+    if ((*outputs & VITCL_OUTPUT_LOGITS) && !model_classes(&model->model))
         return fail(error, VITCL_ERROR_UNSUPPORTED, "this model has no classifier, so it gives no logits");
-    if ((*outputs & VITCL_OUTPUT_EMBEDDING) && !embedding_size(model))
-        return fail(error, VITCL_ERROR_UNSUPPORTED, "this model has no pooler, so it gives no embedding; its hidden "
-                                                    "states are there");
+    if ((*outputs & VITCL_OUTPUT_EMBEDDING) && !model_embedding(&model->model))
+        return fail(error, VITCL_ERROR_UNSUPPORTED,
+                    "this model has no pooler, so it gives no embedding; its hidden "
+                    "states are there");
     return VITCL_OK;
 }
 
@@ -299,8 +222,8 @@ static vitcl_status make_plan(struct plan *plan, const vitcl_context *context, c
         return status;
     if (batch > MAX_BATCH)
         return fail(error, VITCL_ERROR_ARGUMENT, "batch_size: %zu; at most %d is taken", batch, MAX_BATCH);
-    return session_plan(plan, context ? context->device : NULL, &model->config, &model->weights, batch, outputs,
-                        variants, error);
+    return session_plan(plan, context ? context->device : NULL, &model->model.config, &model->model.weights, batch,
+                        outputs, variants, error);
 }
 
 vitcl_status vitcl_plan_describe(vitcl_context *context, const vitcl_model *model, const vitcl_session_params *params,
@@ -323,6 +246,8 @@ vitcl_status vitcl_session_create(vitcl_session **session, vitcl_context *contex
 {
     struct plan plan;
     vitcl_status status;
+    if (session)
+        *session = NULL;
     if (!session || !model)
         return fail_null(error, "session and model");
     *session = calloc(1, sizeof **session);
@@ -362,8 +287,9 @@ static vitcl_status check_results(const vitcl_session *session, const vitcl_resu
     const struct plan *plan = &session->session->plan;
     if ((results->logits && plan->logits == NO_TENSOR) || (results->embedding && plan->embedding == NO_TENSOR) ||
         (results->hidden && plan->hidden == NO_TENSOR))
-        return fail(error, VITCL_ERROR_ARGUMENT, "results: an output that this session does not keep; ask for it in "
-                                                 "vitcl_session_params.outputs");
+        return fail(error, VITCL_ERROR_ARGUMENT,
+                    "results: an output that this session does not keep; ask for it in "
+                    "vitcl_session_params.outputs");
     return VITCL_OK;
 }
 
@@ -376,7 +302,7 @@ vitcl_status vitcl_session_submit(vitcl_session *session, const float *pixel_val
     status = check_count(session, count, error);
     if (status != VITCL_OK)
         return status;
-    c = &session->model->config;
+    c = &session->model->model.config;
     memcpy(session_next_pixels(session->session), pixel_values,
            count * 3 * c->image_height * c->image_width * sizeof *pixel_values);
     return session_submit(session->session, count, error);
@@ -399,7 +325,8 @@ static vitcl_status check_run(const vitcl_session *session, size_t count, const 
 {
     vitcl_status status;
     if (session->session->in_flight > 0)
-        return fail(error, VITCL_ERROR_ARGUMENT, "submitted runs are in flight; fetch them by vitcl_session_wait first");
+        return fail(error, VITCL_ERROR_ARGUMENT,
+                    "submitted runs are in flight; fetch them by vitcl_session_wait first");
     status = check_count(session, count, error);
     return status == VITCL_OK ? check_results(session, results, error) : status;
 }
@@ -426,7 +353,7 @@ vitcl_status vitcl_session_run(vitcl_session *session, const vitcl_image *images
     if (!session || !images || !results)
         return fail_null(error, "session, images and results");
     TRY(check_run(session, count, results, error));
-    c = &session->model->config;
+    c = &session->model->model.config;
     pixels = session_next_pixels(session->session);
     for (size_t i = 0; i < count; i++)
         TRY(vitcl_model_preprocess(session->model, &images[i], pixels + i * 3 * c->image_height * c->image_width,
@@ -450,7 +377,7 @@ vitcl_status vitcl_session_verify(vitcl_session *session, const float *pixel_val
     TRY(check_run(session, count, &nothing, error));
     if (!session->session->device)
         TRY(fail(error, VITCL_ERROR_ARGUMENT, "a session without a device is the reference itself"));
-    c = &session->model->config;
+    c = &session->model->model.config;
     image = 3 * c->image_height * c->image_width;
     pixels = session_next_pixels(session->session);
     for (size_t i = 0; i < session->session->plan.geometry.batch; i++) /* a batch that is not full repeats its images */

@@ -43,9 +43,9 @@
 extern "C" {
 #endif
 
-#define VITCL_VERSION_MAJOR 0
-#define VITCL_VERSION_MINOR 1
-#define VITCL_VERSION_PATCH 0
+#define VITCL_VERSION_MAJOR  0
+#define VITCL_VERSION_MINOR  1
+#define VITCL_VERSION_PATCH  0
 #define VITCL_VERSION_STRING "0.1.0"
 
 #if defined(__GNUC__)
@@ -95,19 +95,19 @@ typedef void (*vitcl_log_fn)(void *user, vitcl_log_level level, const char *line
 
 /* One OpenCL device as seen from here. */
 typedef struct vitcl_device_info {
-    char selector[160];   /* the shortest text that selects this device and no other, for VITCL_DEVICE */
-    char platform[128];   /* CL_PLATFORM_NAME */
-    char vendor[128];     /* CL_DEVICE_VENDOR */
-    char name[128];       /* CL_DEVICE_NAME */
-    char version[128];    /* CL_DEVICE_VERSION */
-    char driver[128];     /* CL_DRIVER_VERSION */
-    const char *kind;     /* "GPU", "CPU", "accelerator" or "custom device"; a static string */
-    uint64_t memory;      /* bytes of global memory */
-    uint64_t max_alloc;   /* bytes of the largest single buffer */
-    unsigned units;       /* compute units */
-    bool available;       /* CL_DEVICE_AVAILABLE */
-    bool compiler_works;  /* a small kernel was compiled just now */
-    bool automatic;       /* true for the one that an empty selector takes */
+    char selector[160];  /* the shortest text that selects this device and no other, for VITCL_DEVICE */
+    char platform[128];  /* CL_PLATFORM_NAME */
+    char vendor[128];    /* CL_DEVICE_VENDOR */
+    char name[128];      /* CL_DEVICE_NAME */
+    char version[128];   /* CL_DEVICE_VERSION */
+    char driver[128];    /* CL_DRIVER_VERSION */
+    const char *kind;    /* "GPU", "CPU", "accelerator" or "custom device"; a static string */
+    uint64_t memory;     /* bytes of global memory */
+    uint64_t max_alloc;  /* bytes of the largest single buffer */
+    unsigned units;      /* compute units */
+    bool available;      /* CL_DEVICE_AVAILABLE */
+    bool compiler_works; /* a small kernel was compiled just now */
+    bool automatic;      /* true for the one that an empty selector takes */
 } vitcl_device_info;
 
 /* Lists every device of every platform, in the order their flat numbers 0, 1, ... count.
@@ -149,23 +149,24 @@ VITCL_API void vitcl_model_destroy(vitcl_model **model);
 
 /* What was read. All sizes in the units named; zero where the model has no such thing. */
 typedef struct vitcl_model_info {
-    const char *family;       /* "vit"; a static string */
-    const char *architecture; /* "ViTForImageClassification"; lives as long as the model */
+    const char *family;               /* "vit"; a static string */
+    const char *architecture;         /* "ViTForImageClassification"; lives as long as the model */
     size_t image_height, image_width; /* pixels */
     size_t patch_height, patch_width; /* pixels */
-    size_t tokens;            /* T, with the class token */
-    size_t width;             /* D */
+    size_t tokens;                    /* T, with the class token */
+    size_t width;                     /* D */
     size_t layers, heads;
     size_t mlp_width;
-    const char *activation;   /* of the mlp: "gelu"; a static string */
-    double eps;               /* of every LayerNorm */
-    size_t classes;           /* C; 0 without a classifier */
-    size_t embedding;         /* length of the embedding; 0 where the model has none */
-    uint64_t parameters;      /* numbers in the tensors the model uses */
+    const char *activation;    /* of the mlp: "gelu"; a static string */
+    double eps;                /* of every LayerNorm */
+    size_t classes;            /* C; 0 without a classifier */
+    size_t embedding;          /* length of the embedding; 0 where the model has none */
+    uint64_t parameters;       /* numbers in the tensors the model uses */
     const char *preprocessing; /* what is done to images, in one line, or why it can not be done; lives as long as the
                                   model */
 } vitcl_model_info;
 
+/* Of a NULL model, all zero. */
 VITCL_API void vitcl_model_get_info(const vitcl_model *model, vitcl_model_info *info);
 
 /* The name of class 0 <= index < C, in UTF-8; NULL outside. Lives as long as the model. */
@@ -181,7 +182,7 @@ VITCL_API void vitcl_model_scores(const vitcl_model *model, const float *logits,
 typedef struct vitcl_image {
     const uint8_t *pixels; /* [height,width,3] */
     size_t width, height;
-    void *storage;         /* what vitcl_image_read allocated; NULL for the caller's own pixels */
+    void *storage; /* what vitcl_image_read allocated; NULL for the caller's own pixels */
 } vitcl_image;
 
 /* Decodes a JPEG, PNG or WebP file, told apart by content, to what Pillow's exif_transpose and convert("RGB") give.
@@ -207,7 +208,8 @@ typedef enum vitcl_output {
 
 typedef struct vitcl_session_params {
     size_t batch_size; /* the most images one run takes; 0: 1 */
-    unsigned outputs;  /* vitcl_output, or-ed; 0: logits where the model has a classifier, else the embedding, else hidden */
+    unsigned
+        outputs; /* vitcl_output, or-ed; 0: logits where the model has a classifier, else the embedding, else hidden */
     const char *variants; /* "matmul=portable,attention=portable": how each operation runs; NULL: VITCL_VARIANT */
 } vitcl_session_params;
 

@@ -15,7 +15,8 @@ struct json_at {
     const char *file;
 };
 
-/* Parses a file whose top level must be an object; duplicate keys are refused. The caller frees *root by json_decref. */
+/* Parses a file whose top level must be an object; duplicate keys are refused. The caller frees *root by json_decref.
+ */
 vitcl_status json_read(json_t **root, const char *path, vitcl_error *err);
 
 /* The same for bytes in memory; `name` is used in messages. */

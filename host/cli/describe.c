@@ -14,7 +14,8 @@ int list_devices(void)
     for (size_t i = 0; i < count; i++) {
         const vitcl_device_info *d = &list[i];
         printf("%zu  %s  %s\n", i, d->kind, d->name);
-        printf("     select by  VITCL_DEVICE=%s%s\n", d->selector, d->automatic ? "  (taken when nothing is said)" : "");
+        printf("     select by  VITCL_DEVICE=%s%s\n", d->selector,
+               d->automatic ? "  (taken when nothing is said)" : "");
         printf("     platform   %s; vendor %s\n", d->platform, d->vendor);
         printf("     version    %s; driver %s\n", d->version, d->driver);
         printf("     memory     %.1f GB, at most %.1f GB in one buffer; %u compute units\n", (double)d->memory / 1e9,

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC "\x93NUMPY"
-#define MAGIC_SIZE 6
+#define MAGIC       "\x93NUMPY"
+#define MAGIC_SIZE  6
 #define HEADER_SIZE 128 /* of the files written here: room for any shape, and data aligned to 64 */
-#define MAX_HEADER 65536
+#define MAX_HEADER  65536
 
 /* ---- reading ---- */
 
@@ -92,11 +92,10 @@ static const char *read_header(struct npy_reader *npy)
     if (fread(start, 1, sizeof start, npy->file) != sizeof start || memcmp(start, MAGIC, MAGIC_SIZE) != 0)
         return "it is not a .npy file";
     length_size = start[MAGIC_SIZE] == 1 ? 2 : 4;
-    if (start[MAGIC_SIZE] < 1 || start[MAGIC_SIZE] > 3 ||
-        fread(length_bytes, 1, length_size, npy->file) != length_size)
+    if (start[MAGIC_SIZE] < 1 || start[MAGIC_SIZE] > 3 || fread(length_bytes, 1, length_size, npy->file) != length_size)
         return "its header is not understood";
-    length = length_bytes[0] | (size_t)length_bytes[1] << 8 | (size_t)length_bytes[2] << 16 |
-             (size_t)length_bytes[3] << 24;
+    length =
+        length_bytes[0] | (size_t)length_bytes[1] << 8 | (size_t)length_bytes[2] << 16 | (size_t)length_bytes[3] << 24;
     header = length <= MAX_HEADER ? calloc(length + 1, 1) : NULL;
     if (!header)
         return "its header is too long";
@@ -138,8 +137,8 @@ void npy_close(struct npy_reader *npy)
 static bool write_header(struct npy_writer *npy)
 {
     char header[HEADER_SIZE];
-    int length = snprintf(header + 10, sizeof header - 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu,",
-                          npy->rows);
+    int length =
+        snprintf(header + 10, sizeof header - 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu,", npy->rows);
     for (size_t i = 0; i < npy->rank; i++)
         length += snprintf(header + 10 + length, sizeof header - 10 - (size_t)length, " %zu,", npy->shape[i]);
     length += snprintf(header + 10 + length, sizeof header - 10 - (size_t)length, "), }");

@@ -7,61 +7,81 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_BATCH 65536
+#define MAX_BATCH    65536
 #define DEFAULT_TOPK 5
 
-enum { LONG_JSON = 256, LONG_LOGITS, LONG_EMBED, LONG_HIDDEN, LONG_PIXELS, LONG_PLAN, LONG_VERIFY, LONG_INFO, LONG_LIST };
+enum {
+    LONG_JSON = 256,
+    LONG_LOGITS,
+    LONG_EMBED,
+    LONG_HIDDEN,
+    LONG_PIXELS,
+    LONG_PLAN,
+    LONG_VERIFY,
+    LONG_INFO,
+    LONG_LIST
+};
 
 static const struct option OPTIONS[] = {
-    {"model", required_argument, NULL, 'm'},       {"device", required_argument, NULL, 'd'},
-    {"topk", required_argument, NULL, 'k'},        {"batch-size", required_argument, NULL, 'b'},
-    {"recursive", no_argument, NULL, 'r'},         {"quiet", no_argument, NULL, 'q'},
-    {"help", no_argument, NULL, 'h'},              {"version", no_argument, NULL, 'V'},
-    {"json", no_argument, NULL, LONG_JSON},        {"logits", required_argument, NULL, LONG_LOGITS},
-    {"embed", required_argument, NULL, LONG_EMBED}, {"hidden", required_argument, NULL, LONG_HIDDEN},
-    {"pixels", required_argument, NULL, LONG_PIXELS}, {"plan", no_argument, NULL, LONG_PLAN},
-    {"verify", no_argument, NULL, LONG_VERIFY},    {"info", no_argument, NULL, LONG_INFO},
-    {"list-devices", no_argument, NULL, LONG_LIST}, {NULL, 0, NULL, 0},
+    {"model", required_argument, NULL, 'm'},
+    {"device", required_argument, NULL, 'd'},
+    {"topk", required_argument, NULL, 'k'},
+    {"batch-size", required_argument, NULL, 'b'},
+    {"recursive", no_argument, NULL, 'r'},
+    {"quiet", no_argument, NULL, 'q'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {"json", no_argument, NULL, LONG_JSON},
+    {"logits", required_argument, NULL, LONG_LOGITS},
+    {"embed", required_argument, NULL, LONG_EMBED},
+    {"hidden", required_argument, NULL, LONG_HIDDEN},
+    {"pixels", required_argument, NULL, LONG_PIXELS},
+    {"plan", no_argument, NULL, LONG_PLAN},
+    {"verify", no_argument, NULL, LONG_VERIFY},
+    {"info", no_argument, NULL, LONG_INFO},
+    {"list-devices", no_argument, NULL, LONG_LIST},
+    {NULL, 0, NULL, 0},
 };
 
 void options_print_help(void)
 {
-    puts("usage: vitcl_run -m DIR [options] IMAGE...\n"
-         "\n"
-         "Runs a Vision Transformer on an OpenCL device and prints the best labels of each image.\n"
-         "\n"
-         "inputs\n"
-         "  IMAGE                 a JPEG, PNG or WebP file; a folder of them; a .npy file of ready pixel values\n"
-         "                        (float32 [B,3,H,W] or [3,H,W], as numpy.save writes it); - reads paths from stdin\n"
-         "  -r, --recursive       look into folders inside folders, too\n"
-         "  -m, --model DIR       a folder with config.json, model.safetensors and preprocessor_config.json, as\n"
-         "                        `hf download google/vit-base-patch16-224 --local-dir DIR` makes it; else VITCL_MODEL\n"
-         "\n"
-         "running\n"
-         "  -d, --device SEL      which device; else VITCL_DEVICE; else the best GPU, or a CPU. SEL is a number of\n"
-         "                        --list-devices, P:D (platform:device), gpu, cpu or accelerator (gpu:1 is the second\n"
-         "                        one), pci:BB:DD.F, uuid:HEX, or a part of the device's name\n"
-         "  -b, --batch-size N    images per run of the device (1)\n"
-         "\n"
-         "results\n"
-         "  -k, --topk N          labels per image (5)\n"
-         "  --json                one JSON array instead of text\n"
-         "  --logits FILE.npy     write the logits, float32 [images,classes]\n"
-         "  --embed FILE.npy      write the embeddings: the vector the classifier reads, else pooler_output\n"
-         "  --hidden FILE.npy     write last_hidden_state, float32 [images,tokens,width]\n"
-         "  --pixels FILE.npy     write what the model was fed, float32 [images,3,height,width]\n"
-         "  -q, --quiet           only results and errors\n"
-         "\n"
-         "instead of running\n"
-         "  --list-devices        the OpenCL devices, and what selects each\n"
-         "  --info                what the model folder holds\n"
-         "  --plan                every step of the forward pass, with shapes, FLOPs and memory\n"
-         "  --verify              run the images on the device and in plain C, compare every step\n"
-         "  -h, --help            this text\n"
-         "  -V, --version         the version\n"
-         "\n"
-         "VITCL_VARIANT=matmul=portable (a comma list) chooses how an operation runs; --plan shows what was chosen.\n"
-         "Exit status: 0 done, 1 something failed, 2 wrong usage.");
+    puts(
+        "usage: vitcl_run -m DIR [options] IMAGE...\n"
+        "\n"
+        "Runs a Vision Transformer on an OpenCL device and prints the best labels of each image.\n"
+        "\n"
+        "inputs\n"
+        "  IMAGE                 a JPEG, PNG or WebP file; a folder of them; a .npy file of ready pixel values\n"
+        "                        (float32 [B,3,H,W] or [3,H,W], as numpy.save writes it); - reads paths from stdin\n"
+        "  -r, --recursive       look into folders inside folders, too\n"
+        "  -m, --model DIR       a folder with config.json, model.safetensors and preprocessor_config.json, as\n"
+        "                        `hf download google/vit-base-patch16-224 --local-dir DIR` makes it; else VITCL_MODEL\n"
+        "\n"
+        "running\n"
+        "  -d, --device SEL      which device; else VITCL_DEVICE; else the best GPU, or a CPU. SEL is a number of\n"
+        "                        --list-devices, P:D (platform:device), gpu, cpu or accelerator (gpu:1 is the second\n"
+        "                        one), pci:BB:DD.F, uuid:HEX, or a part of the device's name\n"
+        "  -b, --batch-size N    images per run of the device (1)\n"
+        "\n"
+        "results\n"
+        "  -k, --topk N          labels per image (5)\n"
+        "  --json                one JSON array instead of text\n"
+        "  --logits FILE.npy     write the logits, float32 [images,classes]\n"
+        "  --embed FILE.npy      write the embeddings: the vector the classifier reads, else pooler_output\n"
+        "  --hidden FILE.npy     write last_hidden_state, float32 [images,tokens,width]\n"
+        "  --pixels FILE.npy     write what the model was fed, float32 [images,3,height,width]\n"
+        "  -q, --quiet           only results and errors\n"
+        "\n"
+        "instead of running\n"
+        "  --list-devices        the OpenCL devices, and what selects each\n"
+        "  --info                what the model folder holds\n"
+        "  --plan                every step of the forward pass, with shapes, FLOPs and memory\n"
+        "  --verify              run the images on the device and in plain C, compare every step\n"
+        "  -h, --help            this text\n"
+        "  -V, --version         the version\n"
+        "\n"
+        "VITCL_VARIANT=matmul=portable (a comma list) chooses how an operation runs; --plan shows what was chosen.\n"
+        "Exit status: 0 done, 1 something failed, 2 wrong usage.");
 }
 
 static int usage(const char *format, const char *what)

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #define FIRST_LINE 2 /* seconds */
-#define NEXT_LINE 10
+#define NEXT_LINE  10
 
 static struct {
     pthread_mutex_t mutex;

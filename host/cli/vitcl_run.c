@@ -28,8 +28,7 @@ static int run_on_device(const struct options *options, const vitcl_model *model
     vitcl_error error;
     vitcl_context *context;
     int code;
-    const vitcl_context_params params = {
-        .device = options->device, .log = on_log, .log_user = (void *)(size_t)options};
+    const vitcl_context_params params = {.device = options->device, .log = on_log, .log_user = (void *)(size_t)options};
 
     progress_phase("opening the OpenCL device");
     if (vitcl_context_create(&context, &params, &error) != VITCL_OK)

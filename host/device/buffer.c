@@ -46,7 +46,8 @@ vitcl_status buffer_slice(struct buffer **slice, struct buffer *whole, size_t of
     vitcl_status status = new_buffer(slice, whole->device, bytes, what, err);
     if (status != VITCL_OK)
         return status;
-    (*slice)->memory = clCreateSubBuffer(whole->memory, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &code);
+    (*slice)->memory =
+        clCreateSubBuffer(whole->memory, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &code);
     if (!(*slice)->memory) {
         status = fail_buffer(err, code, "clCreateSubBuffer", *slice);
         buffer_destroy(slice);
@@ -125,7 +126,7 @@ vitcl_status mark_wait(struct mark **mark, vitcl_error *err)
 vitcl_status buffer_clear(struct buffer *buffer, vitcl_error *err)
 {
     const cl_uint zero = 0;
-    cl_int code = clEnqueueFillBuffer(buffer->device->queue, buffer->memory, &zero, sizeof zero, 0, buffer->bytes, 0,
-                                      NULL, NULL);
+    cl_int code =
+        clEnqueueFillBuffer(buffer->device->queue, buffer->memory, &zero, sizeof zero, 0, buffer->bytes, 0, NULL, NULL);
     return code == CL_SUCCESS ? VITCL_OK : fail_buffer(err, code, "clEnqueueFillBuffer", buffer);
 }

@@ -10,23 +10,30 @@
 
 static vitcl_status fail_gemm(vitcl_error *err, CLBlastStatusCode code, const char *call, size_t m, size_t n, size_t k)
 {
-    return fail_cl(err, (cl_int)code, call, "matmul of [%zu,%zu] x [%zu,%zu] by CLBlast; VITCL_VARIANT=matmul=portable "
-                                            "runs without CLBlast", m, k, k, n);
+    return fail_cl(err, (cl_int)code, call,
+                   "matmul of [%zu,%zu] x [%zu,%zu] by CLBlast; VITCL_VARIANT=matmul=portable "
+                   "runs without CLBlast",
+                   m, k, k, n);
 }
 
 vitcl_status gemm_temp_bytes(struct device *device, size_t m, size_t n, size_t k, size_t *bytes, vitcl_error *err)
 {
-    CLBlastStatusCode code = CLBlastSGemmTempBufferSize(CLBlastLayoutColMajor, CLBlastTransposeNo, CLBlastTransposeNo, n,
-                                                        m, k, 0, n, 0, k, 0, n, &device->queue, bytes);
+    CLBlastStatusCode code = CLBlastSGemmTempBufferSize(CLBlastLayoutColMajor, CLBlastTransposeNo, CLBlastTransposeNo,
+                                                        n, m, k, 0, n, 0, k, 0, n, &device->queue, bytes);
     return code == CLBlastSuccess ? VITCL_OK : fail_gemm(err, code, "CLBlastSGemmTempBufferSize", m, n, k);
 }
 
 vitcl_status gemm_enqueue(struct device *device, size_t m, size_t n, size_t k, const struct buffer *x,
                           const struct buffer *w, struct buffer *y, struct buffer *temp, vitcl_error *err)
 {
-    CLBlastStatusCode code = CLBlastSgemmWithTempBuffer(
-        CLBlastLayoutColMajor, CLBlastTransposeNo, CLBlastTransposeNo, n, m, k, 1.0f, w->memory, 0, n, x->memory, 0, k,
-        0.0f, y->memory, 0, n, &device->queue, NULL, temp ? temp->memory : NULL);
+    CLBlastStatusCode code;
+    if (!device->gemm_used)
+        log_line(&device->log, VITCL_LOG_PROGRESS, "CLBlast compiles its kernels for %s (the first time may take 10 s)",
+                 device->description);
+    device->gemm_used = true;
+    code = CLBlastSgemmWithTempBuffer(CLBlastLayoutColMajor, CLBlastTransposeNo, CLBlastTransposeNo, n, m, k, 1.0f,
+                                      w->memory, 0, n, x->memory, 0, k, 0.0f, y->memory, 0, n, &device->queue, NULL,
+                                      temp ? temp->memory : NULL);
     return code == CLBlastSuccess ? VITCL_OK : fail_gemm(err, code, "CLBlastSgemmWithTempBuffer", m, n, k);
 }
 

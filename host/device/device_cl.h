@@ -26,6 +26,7 @@ struct device {
     char description[400];
     struct compiled programs[MAX_PROGRAMS]; /* compiled so far */
     size_t program_count;
+    bool gemm_used; /* CLBlast compiles when first used, for seconds */
 };
 
 struct buffer {

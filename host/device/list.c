@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* cl_khr_device_uuid and cl_khr_pci_bus_info; older headers lack them. */
-#define DEVICE_UUID_KHR 0x106A
+#define DEVICE_UUID_KHR         0x106A
 #define DEVICE_PCI_BUS_INFO_KHR 0x410F
 
 struct pci_bus_info {
@@ -143,19 +143,19 @@ static vitcl_status add_platform(struct growing *all, cl_platform_id platform, u
 static vitcl_status fail_no_device(cl_uint platforms, vitcl_error *err)
 {
     const char *vendors = getenv("OCL_ICD_VENDORS");
-    vitcl_status status =
-        fail(err, VITCL_ERROR_DEVICE,
-             "no OpenCL device: %s.\n"
-             "The OpenCL loader looks for drivers (*.icd files) in %s%s.\n"
-             "Install the driver of your device, for example on Debian or Ubuntu:\n"
-             "  any CPU:     apt-get install pocl-opencl-icd\n"
-             "  NVIDIA GPU:  apt-get install nvidia-opencl-icd (in a container: echo libnvidia-opencl.so.1 > "
-             "/etc/OpenCL/vendors/nvidia.icd)\n"
-             "  AMD GPU:     apt-get install rocm-opencl-icd, or mesa-opencl-icd with RUSTICL_ENABLE=radeonsi\n"
-             "  Intel GPU:   apt-get install intel-opencl-icd\n"
-             "and make sure that you may use the device (groups video and render)",
-             platforms ? "OpenCL platforms are installed, but none of them offers a device" : "no platform is installed",
-             vendors ? vendors : "/etc/OpenCL/vendors", vendors ? " (from OCL_ICD_VENDORS)" : "");
+    vitcl_status status = fail(
+        err, VITCL_ERROR_DEVICE,
+        "no OpenCL device: %s.\n"
+        "The OpenCL loader looks for drivers (*.icd files) in %s%s.\n"
+        "Install the driver of your device, for example on Debian or Ubuntu:\n"
+        "  any CPU:     apt-get install pocl-opencl-icd\n"
+        "  NVIDIA GPU:  apt-get install nvidia-opencl-icd (in a container: echo libnvidia-opencl.so.1 > "
+        "/etc/OpenCL/vendors/nvidia.icd)\n"
+        "  AMD GPU:     apt-get install rocm-opencl-icd, or mesa-opencl-icd with RUSTICL_ENABLE=radeonsi\n"
+        "  Intel GPU:   apt-get install intel-opencl-icd\n"
+        "and make sure that you may use the device (groups video and render)",
+        platforms ? "OpenCL platforms are installed, but none of them offers a device" : "no platform is installed",
+        vendors ? vendors : "/etc/OpenCL/vendors", vendors ? " (from OCL_ICD_VENDORS)" : "");
     if (err)
         err->cl_code = platforms ? CL_DEVICE_NOT_FOUND : -1001;
     return status;

@@ -6,13 +6,13 @@
 
 /* What selection knows of one device. Types are a set: a device may be CPU and GPU at once. */
 /* A device that claims to be CPU and GPU at once is a simulator: never taken automatically. */
-#define KIND_CPU 1u
-#define KIND_GPU 2u
+#define KIND_CPU         1u
+#define KIND_GPU         2u
 #define KIND_ACCELERATOR 4u
-#define KIND_CUSTOM 8u
+#define KIND_CUSTOM      8u
 
 struct candidate {
-    vitcl_device_info info;   /* selector and automatic are filled by candidates_finish */
+    vitcl_device_info info; /* selector and automatic are filled by candidates_finish */
     unsigned kinds;
     unsigned platform, index; /* P:D */
     unsigned clock;           /* MHz; 0 unknown */

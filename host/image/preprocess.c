@@ -14,7 +14,7 @@
 
 #define LONGEST_SIDE 16384 /* pixels; no model takes more than a few thousand */
 
-/* The JSON object that holds the recipe, and what it lives in. */
+/* The JSON object that holds the recipe, and what it and its name live in. */
 struct recipe_file {
     struct json_at at;
     json_t *root;
@@ -144,9 +144,8 @@ static vitcl_status get_filter(struct json_at at, enum resample *filter, vitcl_e
         return json_unexpected(at, "resample", "2 (bilinear) or 3 (bicubic)", err);
     if (code != RESAMPLE_BILINEAR && code != RESAMPLE_BICUBIC)
         return fail(err, VITCL_ERROR_UNSUPPORTED,
-                    "%s: resample: %d (%s) is not supported; vitcl has 2 (bilinear) and "
-                    "3 (bicubic)",
-                    at.file, (int)code, names[code]);
+                    "%s: resample: %d (%s) is not supported; vitcl has bilinear and bicubic", at.file, (int)code,
+                    names[code]);
     *filter = (enum resample)code;
     return VITCL_OK;
 }

@@ -101,7 +101,7 @@ static void axis_free(struct axis *axis)
 static vitcl_status axis_create(struct axis *axis, const struct filter *filter, size_t in, size_t out, vitcl_error *err)
 {
     vitcl_status status = VITCL_OK;
-    const double scale = (double)(float)in / (double)out; /* Pillow keeps the picture's edges in float */
+    const double scale = (double)in / (double)out;
     const double shrink = fmax(scale, 1.0), reach = filter->reach * shrink;
     double *exact = NULL;
     size_t entries = 0, bytes = 0;

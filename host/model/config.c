@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_SIDE 65536
-#define MAX_WIDTH 65536
-#define MAX_LAYERS 4096
+#define MAX_SIDE      65536
+#define MAX_WIDTH     65536
+#define MAX_LAYERS    4096
 #define MAX_MLP_WIDTH 1048576
-#define MAX_TOKENS 1048576
+#define MAX_TOKENS    1048576
 
 /* "image_size": 224 or [height, width]. */
 static vitcl_status read_sides(struct json_at at, const char *key, size_t *height, size_t *width, vitcl_error *err)
@@ -51,8 +51,10 @@ static vitcl_status read_family(struct config *config, struct json_at at, vitcl_
     const char *type = NULL;
     vitcl_status status;
     if (json_object_get(at.object, "pretrained_cfg"))
-        return fail(err, VITCL_ERROR_UNSUPPORTED, "%s: this is a timm folder (it has pretrained_cfg), which vitcl does "
-                                                  "not read yet; it reads Hugging Face folders", at.file);
+        return fail(err, VITCL_ERROR_UNSUPPORTED,
+                    "%s: this is a timm folder (it has pretrained_cfg), which vitcl does "
+                    "not read yet; it reads Hugging Face folders",
+                    at.file);
     status = json_get_string(at, "model_type", &type, err);
     if (status != VITCL_OK)
         return status;
@@ -123,8 +125,8 @@ static vitcl_status check_numbers(struct config *c, const char *file, vitcl_erro
         return fail(err, VITCL_ERROR_FORMAT, "%s: num_attention_heads: %zu does not divide hidden_size %zu", file,
                     c->heads, c->width);
     if (c->width / c->heads > MAX_HEAD_SIZE)
-        return fail(err, VITCL_ERROR_UNSUPPORTED, "%s: num_attention_heads: heads of size %zu; vitcl's limit is %d", file,
-                    c->width / c->heads, MAX_HEAD_SIZE);
+        return fail(err, VITCL_ERROR_UNSUPPORTED, "%s: num_attention_heads: heads of size %zu; vitcl's limit is %d",
+                    file, c->width / c->heads, MAX_HEAD_SIZE);
     if (c->patch_height > c->image_height || c->patch_width > c->image_width)
         return fail(err, VITCL_ERROR_FORMAT, "%s: patch_size: a patch of %zux%zu is larger than the image of %zux%zu",
                     file, c->patch_height, c->patch_width, c->image_height, c->image_width);
@@ -147,6 +149,12 @@ vitcl_status config_read(struct config *config, const char *folder, vitcl_error 
     memset(config, 0, sizeof *config);
     if (!path)
         return fail_memory(err, strlen(folder));
+    if (!file_exists(path))
+        TRY(fail(
+            err, VITCL_ERROR_IO,
+            "%s: no such file. A model is a folder with config.json, model.safetensors and preprocessor_config.json, "
+            "as `hf download NAME --local-dir FOLDER` makes it",
+            path));
     TRY(json_read(&root, path, err));
     at = (struct json_at){root, path};
     TRY(read_family(config, at, err));

@@ -11,8 +11,8 @@
 
 struct config {
     const struct family *family;
-    char architecture[96];   /* architectures[0]; "" where the file names none */
-    enum head head;          /* what the architecture puts on top; HEAD_INFER where the file names none */
+    char architecture[96]; /* architectures[0]; "" where the file names none */
+    enum head head;        /* what the architecture puts on top; HEAD_INFER where the file names none */
     size_t image_height, image_width;
     size_t patch_height, patch_width;
     size_t grid_height, grid_width; /* whole patches; pixels that remain at the right and bottom are dropped */

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_LABELS 10000000 /* far above any published classifier; keeps a hostile count from becoming a size */
-#define DEFAULT_LABELS 2    /* transformers' num_labels where the file says nothing */
+#define MAX_LABELS     10000000 /* far above any published classifier; keeps a hostile count from becoming a size */
+#define DEFAULT_LABELS 2        /* transformers' num_labels where the file says nothing */
 
 static vitcl_status allocate(struct labels *labels, size_t count, vitcl_error *err)
 {
@@ -45,7 +45,7 @@ static vitcl_status read_map(struct labels *labels, struct json_at config, json_
     vitcl_status status = allocate(labels, count, err);
     if (status != VITCL_OK)
         return status;
-    json_object_foreach (map, key, name) {
+    json_object_foreach(map, key, name) {
         size_t index = parse_index(key, count);
         if (index == count)
             return fail(err, VITCL_ERROR_FORMAT, "%s: id2label: expected the keys \"0\" to \"%zu\", found \"%.40s\"",

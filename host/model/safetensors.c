@@ -81,13 +81,11 @@ static bool nested_within(json_t *value, int levels)
     json_t *item;
     if (levels == 0)
         return !json_is_object(value) && !json_is_array(value);
-    json_object_foreach(value, key, item)
-    {
+    json_object_foreach(value, key, item) {
         if (!nested_within(item, levels - 1))
             return false;
     }
-    json_array_foreach(value, index, item)
-    {
+    json_array_foreach(value, index, item) {
         if (!nested_within(item, levels - 1))
             return false;
     }
@@ -124,8 +122,7 @@ static bool is_shape(const json_t *shape)
 {
     size_t index, size;
     json_t *item;
-    json_array_foreach(shape, index, item)
-    {
+    json_array_foreach(shape, index, item) {
         if (!read_size(item, &size))
             return false;
     }
@@ -136,8 +133,7 @@ static bool is_metadata(json_t *metadata)
 {
     const char *key;
     json_t *item;
-    json_object_foreach(metadata, key, item)
-    {
+    json_object_foreach(metadata, key, item) {
         if (!json_is_string(item))
             return false;
     }
@@ -174,8 +170,7 @@ static vitcl_status read_claims(struct claim *claims, size_t *count, json_t *hea
     json_t *info;
 
     *count = 0;
-    json_object_foreach(header, name, info)
-    {
+    json_object_foreach(header, name, info) {
         vitcl_status status;
         if (strcmp(name, METADATA_KEY) == 0)
             continue;
@@ -208,8 +203,7 @@ static bool count_bits(const struct claim *claim, size_t *elements, size_t *bits
     size_t index, size;
     json_t *item;
     *elements = 1;
-    json_array_foreach(claim->shape, index, item)
-    {
+    json_array_foreach(claim->shape, index, item) {
         if (!read_size(item, &size) || !size_mul(*elements, size, elements))
             return false;
     }

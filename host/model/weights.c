@@ -125,8 +125,7 @@ static vitcl_status find_linear(struct finder *f, enum role role, size_t block, 
                                 size_t in)
 {
     const struct tensor_entry *bias;
-    vitcl_status status =
-        find_tensor(f, role, block, ".weight", &linear->weight, (size_t[]){out, in}, 2, out, in);
+    vitcl_status status = find_tensor(f, role, block, ".weight", &linear->weight, (size_t[]){out, in}, 2, out, in);
     if (status == VITCL_OK)
         status = look_up(f, role, block, ".bias", &bias);
     if (status == VITCL_OK)

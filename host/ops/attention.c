@@ -100,5 +100,4 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
 
 static const struct variant PORTABLE = {.name = "portable", .workspace = workspace, .launch = launch};
 
-const struct operation ATTENTION = {
-    .cost = cost, .reference = reference, .variants = {&PORTABLE}};
+const struct operation ATTENTION = {.cost = cost, .reference = reference, .variants = {&PORTABLE}};

@@ -42,5 +42,4 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
 
 static const struct variant PORTABLE = {.name = "portable", .launch = launch};
 
-const struct operation IM2PATCH = {
-    .cost = cost, .reference = reference, .variants = {&PORTABLE}};
+const struct operation IM2PATCH = {.cost = cost, .reference = reference, .variants = {&PORTABLE}};

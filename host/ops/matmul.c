@@ -48,8 +48,7 @@ static void reference(const struct plan *plan, const struct step *step, float *c
     float *y = data[step->output[0]];
     for (size_t j = 0; j < n; j++) /* a row of W serves all rows of x while it is in the cache */
         for (size_t row = first; row < last; row++)
-            y[row * n + j] =
-                (float)activate(step->activation, dot(x + row * k, w + j * k, k) + (double)bias[j]);
+            y[row * n + j] = (float)activate(step->activation, dot(x + row * k, w + j * k, k) + (double)bias[j]);
 }
 
 /* ---- variants ---- */
@@ -72,7 +71,8 @@ static size_t launch_portable(const struct plan *plan, const struct step *step, 
     size_t rows = rows_of(plan, step), n = n_of(plan, step);
     size_t group = size_min(facts->is_cpu ? cpu_group(k_of(plan, step), TILE) : 64, facts->max_work_group);
     size_t row_tiles = size_ceil_div(rows, TILE), column_groups = size_ceil_div(size_ceil_div(n, TILE), group);
-    out[0] = make_launch("matmul", "matmul_portable", facts, group, (size_t[]){row_tiles * column_groups * group, 1, 1});
+    out[0] =
+        make_launch("matmul", "matmul_portable", facts, group, (size_t[]){row_tiles * column_groups * group, 1, 1});
     add_arg(out, arg_tensor(step->input[0]));
     add_arg(out, arg_tensor(step->weight[0]));
     add_arg(out, arg_tensor(step->weight[1]));
@@ -107,8 +107,7 @@ static size_t launch_clblast(const struct plan *plan, const struct step *step, c
 
 static const struct variant CLBLAST = {
     .name = "clblast", .layout = LAYOUT_TRANSPOSED, .obstacle = clblast_obstacle, .launch = launch_clblast};
-static const struct variant PORTABLE = {
-    .name = "portable", .layout = LAYOUT_TRANSPOSED, .launch = launch_portable};
+static const struct variant PORTABLE = {.name = "portable", .layout = LAYOUT_TRANSPOSED, .launch = launch_portable};
 
 static const struct variant *choose(const struct plan *plan, const struct facts *facts, const char **reason)
 {

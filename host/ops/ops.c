@@ -58,8 +58,8 @@ static vitcl_status parse_override(const char *item, size_t length, const struct
             break;
         obstacle = variant->obstacle ? variant->obstacle(facts) : NULL;
         if (obstacle)
-            return fail(err, VITCL_ERROR_ARGUMENT, "%s=%s can not run here: %s", plan_op_name((enum op)op), variant->name,
-                        obstacle);
+            return fail(err, VITCL_ERROR_ARGUMENT, "%s=%s can not run here: %s", plan_op_name((enum op)op),
+                        variant->name, obstacle);
         forced[op] = variant;
         return VITCL_OK;
     }

@@ -17,7 +17,7 @@ struct arg {
     float real;
 };
 
-#define MAX_ARGS 16
+#define MAX_ARGS     16
 #define MAX_LAUNCHES 4
 
 /* One thing to enqueue: a kernel, or where `kernel` is NULL CLBlast's gemm of y[m,n] = x[m,k] w[k,n], whose tensors

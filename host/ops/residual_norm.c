@@ -38,8 +38,8 @@ static void reference(const struct plan *plan, const struct step *step, float *c
         x = sum;
     }
     for (size_t row = first; row < last; row++)
-        layer_norm(x + row * width, data[step->weight[0]], data[step->weight[1]],
-                   data[step->output[0]] + row * width, width, (double)step->eps);
+        layer_norm(x + row * width, data[step->weight[0]], data[step->weight[1]], data[step->output[0]] + row * width,
+                   width, (double)step->eps);
 }
 
 static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
@@ -63,5 +63,4 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
 
 static const struct variant PORTABLE = {.name = "portable", .launch = launch};
 
-const struct operation RESIDUAL_NORM = {
-    .cost = cost, .reference = reference, .variants = {&PORTABLE}};
+const struct operation RESIDUAL_NORM = {.cost = cost, .reference = reference, .variants = {&PORTABLE}};

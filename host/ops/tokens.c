@@ -14,8 +14,8 @@ static void reference(const struct plan *plan, const struct step *step, float *c
     const struct geometry *g = &plan->geometry;
     for (size_t row = first; row < last; row++) {
         size_t image = row / g->tokens, token = row % g->tokens;
-        const float *value = token == 0 ? data[step->weight[0]]
-                                        : data[step->input[0]] + (image * g->patches + token - 1) * g->width;
+        const float *value =
+            token == 0 ? data[step->weight[0]] : data[step->input[0]] + (image * g->patches + token - 1) * g->width;
         const float *position = data[step->weight[1]] + token * g->width;
         float *x = data[step->output[0]] + row * g->width;
         for (size_t i = 0; i < g->width; i++)

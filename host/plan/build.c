@@ -59,13 +59,17 @@ static void add_step(struct builder *b, struct step step, const char *label)
         b->failed = plan_add_step(b->plan, &step) == NO_TENSOR;
 }
 
-#define NONE {NO_TENSOR, NO_TENSOR}
+#define NONE                                                                                                           \
+    {                                                                                                                  \
+        NO_TENSOR, NO_TENSOR                                                                                           \
+    }
 
 static int im2patch(struct builder *b, const char *label, int pixels)
 {
     const struct geometry *g = &b->plan->geometry;
     int patches = new_tensor(b, label, (size_t[]){g->batch, g->patches, 3 * g->patch_height * g->patch_width}, 3);
-    add_step(b, (struct step){OP_IM2PATCH, .input = {pixels, NO_TENSOR}, .weight = NONE, .output = {patches, NO_TENSOR}},
+    add_step(b,
+             (struct step){OP_IM2PATCH, .input = {pixels, NO_TENSOR}, .weight = NONE, .output = {patches, NO_TENSOR}},
              label);
     return patches;
 }
@@ -75,8 +79,10 @@ static int matmul(struct builder *b, const char *label, int x, const struct line
     int w = new_weight(b, label, "weight", &layer->weight);
     int bias = new_weight(b, label, "bias", &layer->bias);
     int y = new_like(b, label, x, layer->weight.rows);
-    add_step(b, (struct step){OP_MATMUL, .input = {x, NO_TENSOR}, .weight = {w, bias}, .output = {y, NO_TENSOR},
-                              .activation = activation}, label);
+    add_step(b,
+             (struct step){OP_MATMUL, .input = {x, NO_TENSOR}, .weight = {w, bias}, .output = {y, NO_TENSOR},
+                           .activation = activation},
+             label);
     return y;
 }
 
@@ -86,8 +92,9 @@ static int tokens(struct builder *b, const char *label, int patches, const struc
     int cls = new_weight(b, label, "cls", &w->cls_token);
     int position = new_weight(b, label, "position", &w->position);
     int x = new_tensor(b, label, (size_t[]){g->batch, g->tokens, g->width}, 3);
-    add_step(b, (struct step){OP_TOKENS, .input = {patches, NO_TENSOR}, .weight = {cls, position},
-                              .output = {x, NO_TENSOR}}, label);
+    add_step(
+        b, (struct step){OP_TOKENS, .input = {patches, NO_TENSOR}, .weight = {cls, position}, .output = {x, NO_TENSOR}},
+        label);
     return x;
 }
 
@@ -99,8 +106,10 @@ static int residual_norm(struct builder *b, const char *label, int *x, int branc
     int bias = new_weight(b, label, "bias", &norm->bias);
     int normed = new_like(b, label, *x, width);
     int sum = branch == NO_TENSOR ? NO_TENSOR : new_like(b, "residual", *x, width);
-    add_step(b, (struct step){OP_RESIDUAL_NORM, .input = {*x, branch}, .weight = {weight, bias},
-                              .output = {normed, sum}, .eps = (float)b->config->eps}, label);
+    add_step(b,
+             (struct step){OP_RESIDUAL_NORM, .input = {*x, branch}, .weight = {weight, bias}, .output = {normed, sum},
+                           .eps = (float)b->config->eps},
+             label);
     if (sum != NO_TENSOR) {
         b->plan->tensors[sum].reuse = *x;
         *x = sum;

@@ -27,29 +27,31 @@ static void add_shape(struct text *text, const struct tensor *tensor, int width)
 
 static void add_heading(struct text *text, const struct geometry *g)
 {
-    text_add(text, "batch %zu: images of %zux%zu, %zux%zu patches of %zux%zu, %zu tokens, width %zu, %zu heads of %zu\n\n",
+    text_add(text,
+             "batch %zu: images of %zux%zu, %zux%zu patches of %zux%zu, %zu tokens, width %zu, %zu heads of %zu\n\n",
              g->batch, g->image_width, g->image_height, g->grid_width, g->grid_height, g->patch_width, g->patch_height,
              g->tokens, g->width, g->heads, g->head_size);
 }
 
 static void add_steps(struct text *text, const struct plan *plan)
 {
-    text_add(text, "%4s  %-18s %-14s %-10s %-18s %-18s %10s %10s\n", "step", "label", "op", "variant", "input", "output",
-             "MFLOP", "MB moved");
+    text_add(text, "%4s  %-18s %-14s %-10s %-18s %-18s %10s %10s\n", "step", "label", "op", "variant", "input",
+             "output", "MFLOP", "MB moved");
     for (size_t s = 0; s < plan->step_count; s++) {
         const struct step *step = &plan->steps[s];
         text_add(text, "%4zu  %-18s %-14s %-10s ", s, step->label, plan_op_name(step->op), step->variant_name);
         add_shape(text, &plan->tensors[step->input[0]], 18);
         text_add(text, " ");
         add_shape(text, &plan->tensors[step->output[0]], 18);
-        text_add(text, " %10.2f %10.2f%s%s\n", step->flops / MEGA, step->bytes / MEGA,
-                 step->activation ? "  " : "", step->activation ? activation_name(step->activation) : "");
+        text_add(text, " %10.2f %10.2f%s%s\n", step->flops / MEGA, step->bytes / MEGA, step->activation ? "  " : "",
+                 step->activation ? activation_name(step->activation) : "");
     }
 }
 
 static void add_tensors(struct text *text, const struct plan *plan)
 {
-    text_add(text, "\n%-28s %-18s %12s %12s  %s\n", "tensor in the arena", "shape", "offset", "bytes", "alive in steps");
+    text_add(text, "\n%-28s %-18s %12s %12s  %s\n", "tensor in the arena", "shape", "offset", "bytes",
+             "alive in steps");
     for (size_t t = 0; t < plan->tensor_count; t++) {
         const struct tensor *tensor = &plan->tensors[t];
         if (tensor->weight)

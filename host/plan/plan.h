@@ -44,7 +44,7 @@ enum op { OP_IM2PATCH, OP_MATMUL, OP_TOKENS, OP_RESIDUAL_NORM, OP_ATTENTION, OP_
 /* "matmul" for OP_MATMUL, as in VITCL_VARIANT. */
 const char *plan_op_name(enum op op);
 
-#define STEP_INPUTS 2
+#define STEP_INPUTS  2
 #define STEP_WEIGHTS 2
 #define STEP_OUTPUTS 2
 
@@ -66,7 +66,7 @@ struct step {
     enum activation activation;
     float eps;
     double flops;
-    double bytes; /* read and written at least, each number once */
+    double bytes;                  /* read and written at least, each number once */
     const struct variant *variant; /* how it runs on a device (ops/ops.h) */
     const char *variant_name;      /* static strings: its name, and why it was chosen */
     const char *reason;
@@ -85,10 +85,10 @@ struct plan {
     size_t step_count, step_capacity;
     struct tensor *tensors;
     size_t tensor_count, tensor_capacity;
-    int pixels;                     /* the input tensor */
-    int logits, embedding, hidden;  /* output tensors; NO_TENSOR where not asked for */
-    size_t arena_bytes;             /* after plan_place */
-    size_t weight_bytes;            /* on the device, as float */
+    int pixels;                    /* the input tensor */
+    int logits, embedding, hidden; /* output tensors; NO_TENSOR where not asked for */
+    size_t arena_bytes;            /* after plan_place */
+    size_t weight_bytes;           /* on the device, as float */
 };
 
 /* build.c: writes the forward pass for `batch` images and the vitcl_output set `outputs`. The plan points into

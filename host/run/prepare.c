@@ -22,9 +22,8 @@ static vitcl_status fail_too_big(const struct plan *plan, const struct facts *fa
         return fail(err, VITCL_ERROR_MEMORY,
                     "this model does not fit the device: %.1f MB of weights and %.1f MB of activations per image; the "
                     "device has %.1f MB, at most %.1f MB in one buffer",
-                    (double)plan->weight_bytes / mega,
-                    (double)plan->arena_bytes / mega / (double)plan->geometry.batch, (double)facts->memory / mega,
-                    (double)facts->max_alloc / mega);
+                    (double)plan->weight_bytes / mega, (double)plan->arena_bytes / mega / (double)plan->geometry.batch,
+                    (double)facts->memory / mega, (double)facts->max_alloc / mega);
     return fail(err, VITCL_ERROR_MEMORY,
                 "batch %zu needs %.1f MB of activations beside %.1f MB of weights; the device has %.1f MB, at most "
                 "%.1f MB in one buffer. A batch of %zu fits (-b %zu)",

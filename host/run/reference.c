@@ -72,8 +72,7 @@ struct part {
 static void run_rows(void *context, size_t first, size_t last)
 {
     struct part *part = context;
-    operation_of(part->step->op)
-        ->reference(part->reference->plan, part->step, part->reference->data, first, last);
+    operation_of(part->step->op)->reference(part->reference->plan, part->step, part->reference->data, first, last);
 }
 
 void reference_run_step(struct reference *reference, size_t step)

@@ -17,7 +17,7 @@ vitcl_status session_plan(struct plan *plan, const struct device *device, const 
     vitcl_status status = plan_build(plan, config, weights, batch, outputs, err);
     if (status != VITCL_OK)
         return status;
-    TRY(ops_select(plan, facts, variants, err));
+    TRY(ops_select(plan, facts, device ? variants : NULL, err)); /* the reference has no variants */
     TRY(plan_place(plan, facts->buffer_align, err));
 done:
     if (status != VITCL_OK)

@@ -7,15 +7,15 @@
 
 /* One run in flight: its own host memory, so that the next one can be prepared meanwhile. */
 struct slot {
-    float *pixels;                       /* [B,3,H,W] */
-    float *logits, *embedding, *hidden;  /* [B,...]; NULL where the session does not keep it */
-    size_t count;                        /* images of this run */
-    struct mark *mark;                   /* passed when the results are here; NULL on the reference */
+    float *pixels;                      /* [B,3,H,W] */
+    float *logits, *embedding, *hidden; /* [B,...]; NULL where the session does not keep it */
+    size_t count;                       /* images of this run */
+    struct mark *mark;                  /* passed when the results are here; NULL on the reference */
 };
 
 struct session {
     struct plan plan;
-    struct device *device;       /* NULL: the plain-C reference runs */
+    struct device *device; /* NULL: the plain-C reference runs */
     struct executor *executor;
     struct reference reference;
     struct slot slots[VITCL_QUEUE_DEPTH];

@@ -1,0 +1,123 @@
+/* model.c - puts together what a model folder holds. */
+#include "run/model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The recipe must end at the size the model takes. */
+static vitcl_status read_recipe(struct model *model, const char *folder, vitcl_error *err)
+{
+    const struct recipe *recipe = &model->recipe;
+    const struct config *config = &model->config;
+    vitcl_status status = recipe_read(&model->recipe, folder, err);
+    if (status != VITCL_OK)
+        return status;
+    if (recipe->resize && (recipe->width != config->image_width || recipe->height != config->image_height))
+        return fail(err, VITCL_ERROR_FORMAT,
+                    "%s: the preprocessor makes images of %zux%zu, the model in config.json takes %zux%zu", folder,
+                    recipe->width, recipe->height, config->image_width, config->image_height);
+    return VITCL_OK;
+}
+
+/* "resize to 224x224 bilinear, levels 0..255 of the first channel become -1..1" */
+static void describe_recipe(struct model *model)
+{
+    const struct recipe *recipe = &model->recipe;
+    const float *value = recipe->value[0];
+    char resize[64] = "no resize";
+    if (recipe->resize)
+        snprintf(resize, sizeof resize, "resize to %zux%zu %s", recipe->width, recipe->height,
+                 recipe->filter == RESAMPLE_BICUBIC ? "bicubic" : "bilinear");
+    snprintf(model->recipe_text, sizeof model->recipe_text, "%s, levels 0..255 of the first channel become %.4g..%.4g",
+             resize, (double)value[0], (double)value[255]);
+}
+
+static vitcl_status open_weights(struct model *model, const char *folder, vitcl_error *err)
+{
+    vitcl_status status;
+    char *path = file_join(folder, "model.safetensors");
+    if (!path)
+        return fail_memory(err, strlen(folder));
+    if (!file_exists(path))
+        TRY(fail(err, VITCL_ERROR_IO,
+                 "%s: no such file. vitcl reads weights from one model.safetensors, not from shards, .bin, .h5 or .npz "
+                 "files",
+                 path));
+    TRY(safetensors_open(&model->file, path, err));
+    status = weights_find(&model->weights, &model->config, &model->file, err);
+    if (status != VITCL_OK)
+        TRY(fail_context(err, status, "%s", path));
+done:
+    free(path);
+    return status;
+}
+
+vitcl_status model_open(struct model *model, const char *folder, vitcl_error *err)
+{
+    vitcl_status status;
+    memset(model, 0, sizeof *model);
+    TRY(config_read(&model->config, folder, err));
+    TRY(open_weights(model, folder, err));
+    if (read_recipe(model, folder, &model->recipe_error) == VITCL_OK)
+        describe_recipe(model);
+done:
+    if (status != VITCL_OK)
+        model_close(model);
+    return status;
+}
+
+void model_close(struct model *model)
+{
+    weights_free(&model->weights);
+    safetensors_close(&model->file);
+    config_free(&model->config);
+}
+
+size_t model_classes(const struct model *model)
+{
+    return model->weights.head == HEAD_CLASSIFIER ? model->config.labels.count : 0;
+}
+
+size_t model_embedding(const struct model *model)
+{
+    switch (model->weights.head) {
+    case HEAD_CLASSIFIER:
+        return model->config.width;
+    case HEAD_POOLER:
+        return model->config.pooler_width;
+    default:
+        return 0;
+    }
+}
+
+void model_scores(const struct model *model, const float *logits, float *scores)
+{
+    size_t count = model_classes(model);
+    double sum = 0, largest = -INFINITY;
+    if (model->config.labels.multi_label) {
+        for (size_t i = 0; i < count; i++)
+            scores[i] = (float)(1 / (1 + exp(-(double)logits[i])));
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        largest = fmax(largest, (double)logits[i]);
+    for (size_t i = 0; i < count; i++)
+        sum += exp((double)logits[i] - largest);
+    for (size_t i = 0; i < count; i++)
+        scores[i] = (float)(exp((double)logits[i] - largest) / sum);
+}
+
+vitcl_status model_preprocess(const struct model *model, const vitcl_image *image, float *pixel_values,
+                              vitcl_error *err)
+{
+    const struct config *config = &model->config;
+    if (model->recipe_error.status != VITCL_OK)
+        return fail(err, model->recipe_error.status, "%s", model->recipe_error.message);
+    if (!model->recipe.resize && (image->width != config->image_width || image->height != config->image_height))
+        return fail(err, VITCL_ERROR_FORMAT,
+                    "the preprocessor does not resize, the model takes %zux%zu, the image has %zux%zu pixels",
+                    config->image_width, config->image_height, image->width, image->height);
+    return recipe_apply(&model->recipe, image, pixel_values, err);
+}
