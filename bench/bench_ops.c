@@ -182,13 +182,8 @@ static void note_deviation(void *user, const vitcl_verify_step *line)
     deviations[line->index] = line->passed ? line->deviation : 1e300;
 }
 
-/* True where the variant of this step has had its row already: operations with one variant need only one. */
-static bool seen(const char *override, const struct step *step)
-{
-    return *override && strncmp(override, plan_op_name(step->op), strlen(plan_op_name(step->op))) != 0;
-}
-
-static vitcl_status bench_session(struct session *session, const struct settings *settings, const char *override,
+/* Verifies a session, then times its steps: those of one operation, or all where `only` is OP_COUNT. */
+static vitcl_status bench_session(struct session *session, const struct settings *settings, enum op only,
                                   const struct peak *peak, vitcl_error *err)
 {
     vitcl_status status;
@@ -208,7 +203,7 @@ static vitcl_status bench_session(struct session *session, const struct settings
     for (size_t s = 0; s < plan->step_count; s++) {
         struct step_run run = {session->executor, s};
         double seconds = 0;
-        if (seen(override, &plan->steps[s]))
+        if (only != OP_COUNT && plan->steps[s].op != only)
             continue;
         if (deviations[s] <= VERIFY_TOLERANCE)
             TRY(time_runs(session->device, enqueue_step, &run, settings->seconds, &seconds, err));
@@ -221,25 +216,47 @@ done:
 
 /* ---- all of it ---- */
 
-/* All steps with the default variants first, then each operation's other variants. */
-static vitcl_status bench_all(struct device *device, const struct model *model, const struct settings *settings,
-                              vitcl_error *err)
-{
-    vitcl_status status = VITCL_OK;
+struct bench {
+    struct device *device;
+    const struct model *model;
+    const struct settings *settings;
     struct peak peak;
-    unsigned outputs = model_classes(model) ? VITCL_OUTPUT_LOGITS : VITCL_OUTPUT_HIDDEN;
-    static const char *const OVERRIDES[] = {"", "matmul=clblast"};
+    const struct variant *defaults[OP_COUNT]; /* what was chosen without an override */
+};
 
-    TRY(measure_peak(device, &peak, err));
-    for (size_t i = 0; i < sizeof OVERRIDES / sizeof *OVERRIDES; i++) {
-        struct plan plan;
-        struct session *session;
-        TRY(session_plan(&plan, device, &model->config, &model->weights, settings->batch, outputs, OVERRIDES[i], err));
-        TRY(session_create(&session, device, &plan, err));
-        status = bench_session(session, settings, OVERRIDES[i], &peak, err);
-        session_destroy(&session);
-        if (status != VITCL_OK)
-            break;
+static vitcl_status bench_variants(struct bench *bench, const char *override, enum op only, vitcl_error *err)
+{
+    vitcl_status status;
+    struct plan plan;
+    struct session *session = NULL;
+    unsigned outputs = model_classes(bench->model) ? VITCL_OUTPUT_LOGITS : VITCL_OUTPUT_HIDDEN;
+
+    TRY(session_plan(&plan, bench->device, &bench->model->config, &bench->model->weights, bench->settings->batch,
+                     outputs, override, err));
+    for (size_t s = 0; only == OP_COUNT && s < plan.step_count; s++)
+        bench->defaults[plan.steps[s].op] = plan.steps[s].variant;
+    TRY(session_create(&session, bench->device, &plan, err));
+    TRY(bench_session(session, bench->settings, only, &bench->peak, err));
+done:
+    session_destroy(&session);
+    return status;
+}
+
+/* All steps with the default variants first, then each operation's other variants. */
+static vitcl_status bench_all(struct bench *bench, vitcl_error *err)
+{
+    vitcl_status status;
+    TRY(measure_peak(bench->device, &bench->peak, err));
+    TRY(bench_variants(bench, "", OP_COUNT, err));
+    for (enum op op = 0; op < OP_COUNT; op++) {
+        for (size_t v = 0; v < MAX_VARIANTS && operation_of(op)->variants[v]; v++) {
+            const struct variant *variant = operation_of(op)->variants[v];
+            char override[64];
+            if (variant == bench->defaults[op] || (variant->obstacle && variant->obstacle(device_facts(bench->device))))
+                continue;
+            snprintf(override, sizeof override, "%s=%s", plan_op_name(op), variant->name);
+            TRY(bench_variants(bench, override, op, err));
+        }
     }
 done:
     return status;
@@ -268,7 +285,7 @@ int main(int argc, char **argv)
 {
     struct settings settings;
     struct model model = {0};
-    struct device *device = NULL;
+    struct bench bench = {.model = &model, .settings = &settings};
     vitcl_error error;
     vitcl_status status;
 
@@ -282,12 +299,12 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     TRY(model_open(&model, settings.model, &error));
     model.config.layers = 1; /* all blocks are alike */
-    TRY(device_open(&device, settings.device ? settings.device : "", NULL, &error));
-    TRY(bench_all(device, &model, &settings, &error));
+    TRY(device_open(&bench.device, settings.device ? settings.device : "", NULL, &error));
+    TRY(bench_all(&bench, &error));
 done:
     if (status != VITCL_OK)
         fprintf(stderr, "bench_ops: %s\n", error.message);
-    device_close(&device);
+    device_close(&bench.device);
     model_close(&model);
     return status == VITCL_OK ? 0 : 1;
 }

@@ -27,12 +27,11 @@ struct window {
     size_t first, count;
 };
 
-/* What one pass does: output pixel j is the sum over k of input pixel windows[j].first + k times weights[j*taps + k].
- */
+/* One pass: output pixel j is the sum over k of input pixel windows[j].first + k times weights[j * taps + k]. */
 struct axis {
-    size_t size, taps;
-    struct window *windows; /* [size] */
-    int32_t *weights;       /* [size,taps] */
+    size_t taps;
+    struct window *windows; /* [output pixels] */
+    int32_t *weights;       /* [output pixels,taps] */
 };
 
 static double bilinear(double x)
@@ -106,7 +105,7 @@ static vitcl_status axis_create(struct axis *axis, const struct filter *filter, 
     double *exact = NULL;
     size_t entries = 0, bytes = 0;
 
-    *axis = (struct axis){.size = out, .taps = 2 * (size_t)ceil(reach) + 1};
+    *axis = (struct axis){.taps = 2 * (size_t)ceil(reach) + 1};
     if (size_mul(out, axis->taps, &entries) && size_mul(entries, sizeof *axis->weights, &bytes)) {
         axis->windows = malloc(out * sizeof *axis->windows);
         axis->weights = malloc(bytes);
@@ -194,8 +193,8 @@ static vitcl_status resize_down(const vitcl_image *image, const struct filter *f
     return VITCL_OK;
 }
 
-/* Since Pillow 12.2 the pass down comes first where it removes more than twice as much as the pass across. Both round
- * to 8 bits, so the order shows in the result. */
+/* Pillow 13 makes the pass down first where it removes more than twice as many rows as the other removes columns. Each
+ * pass rounds to 8 bits, so the order shows in the result. */
 static bool down_first(const vitcl_image *image, size_t width, size_t height)
 {
     const int64_t fewer_rows = (int64_t)image->height - (int64_t)height;
