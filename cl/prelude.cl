@@ -25,7 +25,7 @@
         case SILU:                                                                                                     \
             return x / (1.0f + exp(-x));                                                                               \
         case RELU:                                                                                                     \
-            return fmax(x, 0.0f);                                                                                      \
+            return x < (TYPE)(0.0f) ? (TYPE)(0.0f) : x; /* NaN stays NaN, unlike with fmax */                          \
         case TANH:                                                                                                     \
             return tanh(x);                                                                                            \
         default:                                                                                                       \

@@ -1,20 +1,25 @@
 /* residual_norm.cl - the residual stream: sum = x + y, normed = LayerNorm(sum). One work-item per row of D numbers.
  *
- * LayerNorm has the biased variance, computed around the mean in a second pass: the one-pass formula cancels badly
- * where the mean is large.
+ * LayerNorm has the biased variance. Mean and variance are taken in two passes, and what rounding left in the mean is
+ * corrected by the sum of the differences (Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance"):
+ * with an eps of 1e-12 a row of nearly equal numbers would otherwise be normalised to noise.
  */
 inline void layer_norm(__global const float *x, __global const float *weight, __global const float *bias,
                        __global float *normed, int D, float eps)
 {
-    float mean = 0.0f, variance = 0.0f;
+    float mean = 0.0f, differences = 0.0f, squares = 0.0f;
     for (int i = 0; i < D; i++)
         mean += x[i];
     mean /= (float)D;
+    for (int i = 0; i < D; i++) {
+        const float difference = x[i] - mean;
+        differences += difference;
+        squares += difference * difference;
+    }
+    const float rest = differences / (float)D;
+    const float scale = 1.0f / sqrt(fmax(squares / (float)D - rest * rest, 0.0f) + eps);
     for (int i = 0; i < D; i++)
-        variance += (x[i] - mean) * (x[i] - mean);
-    const float scale = 1.0f / sqrt(variance / (float)D + eps);
-    for (int i = 0; i < D; i++)
-        normed[i] = (x[i] - mean) * scale * weight[i] + bias[i];
+        normed[i] = (x[i] - mean - rest) * scale * weight[i] + bias[i];
 }
 
 __kernel void norm(__global const float *x, __global const float *weight, __global const float *bias,

@@ -101,7 +101,7 @@ typedef struct vitcl_device_info {
     char name[128];      /* CL_DEVICE_NAME */
     char version[128];   /* CL_DEVICE_VERSION */
     char driver[128];    /* CL_DRIVER_VERSION */
-    const char *kind;    /* "GPU", "CPU", "accelerator" or "custom device"; a static string */
+    const char *kind;    /* "GPU", "CPU", "accelerator", "custom" or "simulator"; a static string */
     uint64_t memory;     /* bytes of global memory */
     uint64_t max_alloc;  /* bytes of the largest single buffer */
     unsigned units;      /* compute units */

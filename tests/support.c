@@ -1,7 +1,7 @@
 /* support.c - see support.h. */
 #define _XOPEN_SOURCE 700 /* nftw */
 #include "support.h"
-#include "run/verify.h"
+#include "base/file.h"
 
 #include <dirent.h>
 #include <ftw.h>
@@ -13,6 +13,28 @@
 #include <unistd.h>
 
 extern char **environ;
+
+/* ---- errors ---- */
+
+void assert_ok(vitcl_status status, const vitcl_error *error)
+{
+    if (status != VITCL_OK)
+        fail_msg("%s: %s", vitcl_status_name(status), error->message);
+}
+
+void check_refused(const char *call, vitcl_status status, vitcl_error *error)
+{
+    if (status != VITCL_ERROR_ARGUMENT || error->status != status || !*error->message)
+        fail_msg("%s: %s, error.status %s, message \"%s\"", call, vitcl_status_name(status),
+                 vitcl_status_name(error->status), error->message);
+    memset(error, 0, sizeof *error);
+}
+
+void assert_contains(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("expected \"%s\" in: %s", part, text);
+}
 
 /* ---- random numbers ---- */
 
@@ -38,6 +60,20 @@ void random_fill(struct random *random, float *values, size_t count, double mean
             sum += next_random(random);
         values[i] = (float)(mean + deviation * sum);
     }
+}
+
+vitcl_image random_image(struct random *random, size_t width, size_t height)
+{
+    uint8_t *pixels = allocate(width * height, 3);
+    for (size_t i = 0; i < width * height * 3; i++)
+        pixels[i] = (uint8_t)random_uniform(random, 0, 256);
+    return (vitcl_image){.pixels = pixels, .width = width, .height = height};
+}
+
+void free_pixels(vitcl_image *image)
+{
+    free((void *)(uintptr_t)image->pixels);
+    image->pixels = NULL;
 }
 
 /* ---- memory and files ---- */
@@ -129,6 +165,15 @@ void folder_copy(const char *from, const char *to)
     closedir(folder);
 }
 
+void json_change(const char *path, const char *key, json_t *value)
+{
+    json_t *object = json_load_file(path, 0, NULL);
+    assert_non_null(object);
+    assert_int_equal(json_object_set_new(object, key, value), 0);
+    assert_int_equal(json_dump_file(object, path, 0), 0);
+    json_decref(object);
+}
+
 static size_t numbers_in(const size_t *shape, size_t rank)
 {
     size_t count = 1;
@@ -184,97 +229,6 @@ float *npy_load(const char *path, const size_t *shape, size_t rank)
     memcpy(values, file + start, bytes);
     free(file);
     return values;
-}
-
-/* ---- models ---- */
-
-static int is_visible(const struct dirent *entry)
-{
-    return entry->d_name[0] != '.';
-}
-
-void each_vit_fixture(void (*check)(const char *folder, void *context), void *context)
-{
-    struct dirent **entries;
-    int count = scandir(FIXTURES "/vit", &entries, is_visible, alphasort);
-    assert_true(count >= 10);
-    for (int i = 0; i < count; i++) {
-        char folder[PATH_SIZE];
-        path_join(folder, "vit", entries[i]->d_name);
-        check(folder, context);
-        free(entries[i]);
-    }
-    free(entries);
-}
-
-void fixture_open(struct fixture *fixture, const char *folder)
-{
-    char path[PATH_SIZE], name[PATH_SIZE];
-    vitcl_error err;
-    size_t pixels;
-    memset(fixture, 0, sizeof *fixture);
-    path_join(path, FIXTURES, folder);
-    assert_ok(config_read(&fixture->config, path, &err), &err);
-    path_join(name, path, "model.safetensors");
-    assert_ok(safetensors_open(&fixture->file, name, &err), &err);
-    assert_ok(weights_find(&fixture->weights, &fixture->config, &fixture->file, &err), &err);
-    path_join(name, path, "expected.safetensors");
-    assert_ok(safetensors_open(&fixture->expected, name, &err), &err);
-    fixture->image_size = 3 * fixture->config.image_height * fixture->config.image_width;
-    if (fixture_find(fixture, "pixel_values", &pixels)) {
-        fixture->images = pixels / fixture->image_size;
-        assert_int_equal(pixels, fixture->images * fixture->image_size);
-    }
-}
-
-void fixture_close(struct fixture *fixture)
-{
-    weights_free(&fixture->weights);
-    safetensors_close(&fixture->file);
-    safetensors_close(&fixture->expected);
-    config_free(&fixture->config);
-}
-
-const float *fixture_find(const struct fixture *fixture, const char *name, size_t *count)
-{
-    const struct tensor_entry *entry = safetensors_find(&fixture->expected, name);
-    if (!entry)
-        return NULL;
-    assert_int_equal(entry->dtype, DTYPE_F32);
-    assert_int_equal((uintptr_t)entry->data % sizeof(float), 0);
-    if (count)
-        *count = entry->bytes / sizeof(float);
-    return (const float *)(uintptr_t)entry->data;
-}
-
-const float *fixture_get(const struct fixture *fixture, const char *name, size_t *count)
-{
-    const float *values = fixture_find(fixture, name, count);
-    if (!values)
-        fail_msg("expected.safetensors has no \"%s\"", name);
-    return values;
-}
-
-void fixture_fill(const struct fixture *fixture, float *pixels, size_t count)
-{
-    const float *stored = fixture_get(fixture, "pixel_values", NULL);
-    for (size_t i = 0; i < count; i++)
-        memcpy(pixels + i * fixture->image_size, stored + i % fixture->images * fixture->image_size,
-               fixture->image_size * sizeof *pixels);
-}
-
-void assert_ok(vitcl_status status, const vitcl_error *error)
-{
-    if (status != VITCL_OK)
-        fail_msg("%s: %s", vitcl_status_name(status), error->message);
-}
-
-double assert_close(const char *what, const float *found, const float *expected, size_t count, double tolerance)
-{
-    double deviation = deviation_of(found, expected, count);
-    if (!(deviation <= tolerance))
-        fail_msg("%s: deviates by %.3g of the rms, %.3g at most passes", what, deviation, tolerance);
-    return deviation;
 }
 
 /* ---- programs ---- */

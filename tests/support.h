@@ -1,12 +1,12 @@
-/* support.h - what the tests of models, operations and the program share.
+/* support.h - what the tests of models, operations and the program share: random numbers, files, programs, the device.
  *
  * Nothing here returns an error: what can not be done fails the running test, with a message.
  */
 #ifndef VITCL_TESTS_SUPPORT_H
 #define VITCL_TESTS_SUPPORT_H
 
+#include "base/json.h"
 #include "device/device.h"
-#include "model/weights.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +19,18 @@
 /* CTest's SKIP_RETURN_CODE: every test of the executable was skipped. */
 #define EXIT_SKIPPED 77
 
+/* ---- errors ---- */
+
+/* Fails unless the status is VITCL_OK, with the error's message. */
+void assert_ok(vitcl_status status, const vitcl_error *error);
+
+/* Fails unless the call, which fills `error`, is refused as VITCL_ERROR_ARGUMENT with a message. Clears the error. */
+#define assert_refused(call, error) check_refused(#call, call, error)
+void check_refused(const char *call, vitcl_status status, vitcl_error *error);
+
+/* Fails unless `part` occurs in the text, and shows it. */
+void assert_contains(const char *text, const char *part);
+
 /* ---- random numbers, the same in every run ---- */
 
 struct random {
@@ -28,6 +40,9 @@ struct random {
 double random_uniform(struct random *random, double low, double high);
 /* Roughly normal, with this mean and standard deviation. */
 void random_fill(struct random *random, float *values, size_t count, double mean, double deviation);
+/* Pixels without a pattern, which the caller frees by free_pixels. */
+vitcl_image random_image(struct random *random, size_t width, size_t height);
+void free_pixels(vitcl_image *image);
 
 /* ---- memory and files ---- */
 
@@ -46,37 +61,12 @@ char *file_read(const char *path, size_t *size);
 /* Copies the files of a folder into another one that exists; leaves folders out. */
 void folder_copy(const char *from, const char *to);
 
+/* Sets a key of the JSON object in a file to a value, whose reference it takes. */
+void json_change(const char *path, const char *key, json_t *value);
+
 /* float32 arrays as numpy saves them. npy_load fails the test where the file has another shape; the caller frees. */
 void npy_save(const char *path, const float *values, const size_t *shape, size_t rank);
 float *npy_load(const char *path, const size_t *shape, size_t rank);
-
-/* ---- the models of tests/fixtures ---- */
-
-struct fixture {
-    struct config config;
-    struct safetensors file, expected;
-    struct weights weights;
-    size_t images;     /* in expected's pixel_values; 0 where it has none */
-    size_t image_size; /* numbers in one image's pixel values */
-};
-
-/* Calls check("vit/<case>", context) for each folder in tests/fixtures/vit, sorted by name. */
-void each_vit_fixture(void (*check)(const char *folder, void *context), void *context);
-
-/* `folder` is below tests/fixtures: "vit/cls". */
-void fixture_open(struct fixture *fixture, const char *folder);
-void fixture_close(struct fixture *fixture);
-
-/* An expected float tensor and, where not NULL, how many numbers it has. fixture_find gives NULL where there is none.
- */
-const float *fixture_find(const struct fixture *fixture, const char *name, size_t *count);
-const float *fixture_get(const struct fixture *fixture, const char *name, size_t *count);
-
-/* The fixture's pixel values, over and over, until `count` images are filled. */
-void fixture_fill(const struct fixture *fixture, float *pixels, size_t count);
-
-/* Fails unless `found` is within `tolerance` (see deviation_of in run/verify.h); returns the deviation. */
-double assert_close(const char *what, const float *found, const float *expected, size_t count, double tolerance);
 
 /* ---- programs ---- */
 
@@ -102,8 +92,5 @@ struct device *device_or_skip(void **state);
 
 /* The exit status of an executable all of whose tests need a device, `failed` of which failed. */
 int device_exit_code(int failed);
-
-/* Fails unless the status is VITCL_OK, with the error's message. */
-void assert_ok(vitcl_status status, const vitcl_error *error);
 
 #endif

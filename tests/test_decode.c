@@ -134,13 +134,16 @@ static void bytes_behind_the_end_do_not_matter(void **state)
     }
 }
 
-/* libjpeg warns of bytes that belong to no segment; they cost nothing. */
+/* libjpeg warns of bytes that belong to no segment; they cost nothing. But the end must be there behind them. */
 static void stray_bytes_between_segments_do_not_matter(void **state)
 {
+    static const char stray[64] = {0};
     struct bytes bytes = load("jpeg_420.jpg");
     (void)state;
-    insert(&bytes, bytes.size - 2, "\0\0\0", 3);
+    insert(&bytes, bytes.size - 2, stray, sizeof stray);
     assert_decodes_like(&bytes, "jpeg_420.jpg");
+    bytes.size -= 2;
+    assert_refused(&bytes, VITCL_ERROR_FORMAT, "end of JPEG");
     free(bytes.data);
 }
 
@@ -234,6 +237,16 @@ static void unsupported_jpeg(void **state)
     free(bytes.data);
 }
 
+/* A chunk that is not pixels: its loss would turn the picture. */
+static void wrong_checksum_of_metadata(void **state)
+{
+    struct bytes bytes = load("png_exif_6.png");
+    (void)state;
+    after(&bytes, "eXIf")[10] ^= 1;
+    assert_refused(&bytes, VITCL_ERROR_FORMAT, "CRC");
+    free(bytes.data);
+}
+
 /* Not one byte may be missing, neither of the pixels nor of what follows them. */
 static void assert_no_prefix_decodes(const char *name)
 {
@@ -295,6 +308,7 @@ int main(void)
         cmocka_unit_test(other_formats_are_named),
         cmocka_unit_test(no_pictures),
         cmocka_unit_test(unsupported_jpeg),
+        cmocka_unit_test(wrong_checksum_of_metadata),
         cmocka_unit_test(no_prefix_decodes),
         cmocka_unit_test(wrong_bits),
     };

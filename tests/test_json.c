@@ -198,6 +198,18 @@ static void test_get_size(void **state)
     }
 }
 
+/* Where every size is in range a negative number still is not. */
+static void test_negative_size(void **state)
+{
+    size_t value = KEPT;
+    json_t *root = parse("{'k':-1}");
+    (void)state;
+    assert_int_equal(json_get_size((struct json_at){root, "some.json"}, "k", 0, SIZE_MAX, &value, NULL),
+                     VITCL_ERROR_FORMAT);
+    assert_int_equal(value, KEPT);
+    json_decref(root);
+}
+
 static void test_get_number(void **state)
 {
     static const struct reading readings[] = {
@@ -302,9 +314,10 @@ static void test_unexpected(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_not_json), cmocka_unit_test(test_not_an_object), cmocka_unit_test(test_deep_nesting),
-        cmocka_unit_test(test_files),    cmocka_unit_test(test_get_size),      cmocka_unit_test(test_get_number),
-        cmocka_unit_test(test_get_bool), cmocka_unit_test(test_get_string),    cmocka_unit_test(test_unexpected),
+        cmocka_unit_test(test_not_json),   cmocka_unit_test(test_not_an_object), cmocka_unit_test(test_deep_nesting),
+        cmocka_unit_test(test_files),      cmocka_unit_test(test_get_size),      cmocka_unit_test(test_negative_size),
+        cmocka_unit_test(test_get_number), cmocka_unit_test(test_get_bool),      cmocka_unit_test(test_get_string),
+        cmocka_unit_test(test_unexpected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,34 +28,39 @@ static void xmp_element_in_jpeg(void **state)
     free(bytes.data);
 }
 
-/* Even one that makes no sense. */
+/* EXIF with an orientation of that type and value in little-endian order; 32 bytes. */
+#define EXIF(type, value) "Exif\0\0II*\0\10\0\0\0\1\0\x12\1" type "\0\1\0\0\0" value "\0\0\0\0\0\0\0"
+
+/* Even one that makes no sense: 0 and 9 are no orientations, a string is no number. */
 static void exif_wins_over_xmp(void **state)
 {
     static const char xmp[] = "http://ns.adobe.com/xap/1.0/\0" XMP_6;
-    static const char *const names[] = {"exif_1.jpg", "exif_9.jpg", "exif_3.jpg"};
+    static const char *const exifs[] = {EXIF("\3", "\1"), EXIF("\3", "\0"), EXIF("\3", "\11"), EXIF("\2", "\6")};
     (void)state;
-    for (size_t i = 0; i < COUNT(names); i++) {
-        struct bytes bytes = load(names[i]);
+    for (size_t i = 0; i < COUNT(exifs); i++) {
+        struct bytes bytes = load("exif_1.jpg");
         insert_app1(&bytes, xmp, sizeof xmp - 1);
-        assert_decodes_like(&bytes, names[i]);
+        insert_app1(&bytes, exifs[i], 32);
+        assert_decodes_like(&bytes, "exif_1.jpg");
         free(bytes.data);
     }
 }
 
-/* Writers disagree about the tag's type: a long is as good as a short, a string is nothing. */
+/* Writers disagree about the tag's type and byte order; damaged EXIF says nothing. */
 static void exif_types(void **state)
 {
     static const struct {
-        const char *exif;
+        const char *exif; /* 32 bytes */
         const char *like;
     } cases[] = {
-        {"Exif\0\0II*\0\10\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0", "exif_6.jpg"},
-        {"Exif\0\0II*\0\10\0\0\0\1\0\x12\1\4\0\1\0\0\0\6\0\0\0\0\0\0\0", "exif_6.jpg"},
+        {EXIF("\3", "\6"), "exif_6.jpg"},  /* short */
+        {EXIF("\4", "\6"), "exif_6.jpg"},  /* long */
+        {EXIF("\x8", "\6"), "exif_6.jpg"}, /* signed short */
+        {EXIF("\1", "\6"), "exif_1.jpg"},  /* byte */
+        {EXIF("\2", "\6"), "exif_1.jpg"},  /* string */
         {"Exif\0\0MM\0*\0\0\0\10\0\1\1\x12\0\4\0\0\0\1\0\0\0\6\0\0\0\0", "exif_6.jpg"},
-        {"Exif\0\0II*\0\10\0\0\0\1\0\x12\1\2\0\1\0\0\0\6\0\0\0\0\0\0\0", "exif_1.jpg"},
-        {"Exif\0\0II*\0\10\0\0\0\1\0\x12\1\3\0\1\0\0\0\0\0\0\0\0\0\0\0", "exif_1.jpg"},
-        {"Exif\0\0II*\0\xff\xff\xff\xff\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0", "exif_1.jpg"},
         {"Exif\0\0XX*\0\10\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0", "exif_1.jpg"},
+        {"Exif\0\0II*\0\xff\xff\xff\xff\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0", "exif_1.jpg"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -64,6 +69,19 @@ static void exif_types(void **state)
         assert_decodes_like(&bytes, cases[i].like);
         free(bytes.data);
     }
+}
+
+/* Some writers put JPEG's six bytes before the EXIF of a WebP. */
+static void exif_header_in_webp(void **state)
+{
+    struct bytes bytes = load("webp_exif_6.webp");
+    unsigned char *size = after(&bytes, "EXIF");
+    (void)state;
+    size[0] = (unsigned char)(size[0] + 6);
+    bytes.data[4] = (unsigned char)(bytes.data[4] + 6);
+    insert(&bytes, (size_t)(size - bytes.data) + 4, "Exif\0", 6);
+    assert_decodes_like(&bytes, "webp_exif_6.webp");
+    free(bytes.data);
 }
 
 static uint32_t crc32_of(const unsigned char *bytes, size_t size)
@@ -152,9 +170,13 @@ static void every_turn_of_a_large_picture(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(xmp_element_in_jpeg), cmocka_unit_test(exif_wins_over_xmp),
-        cmocka_unit_test(exif_types),          cmocka_unit_test(xmp_in_png),
-        cmocka_unit_test(xmp_in_webp),         cmocka_unit_test(every_turn_of_a_large_picture),
+        cmocka_unit_test(xmp_element_in_jpeg),
+        cmocka_unit_test(exif_wins_over_xmp),
+        cmocka_unit_test(exif_types),
+        cmocka_unit_test(exif_header_in_webp),
+        cmocka_unit_test(xmp_in_png),
+        cmocka_unit_test(xmp_in_webp),
+        cmocka_unit_test(every_turn_of_a_large_picture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,7 @@ vitcl_status json_read(json_t **root, const char *path, vitcl_error *err)
 vitcl_status json_unexpected(struct json_at at, const char *key, const char *expected, vitcl_error *err)
 {
     const json_t *found = json_object_get(at.object, key);
-    char *text = found ? json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    char *text = found ? json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     vitcl_status status = fail(err, VITCL_ERROR_FORMAT, "%s: %s: expected %s, found %.200s", at.file, key, expected,
                                text ? text : "nothing");
     free(text);

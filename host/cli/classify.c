@@ -40,7 +40,7 @@ struct job {
 static void fail_input(struct job *job, const char *file, const char *message)
 {
     fflush(stdout);
-    fprintf(stderr, "vitcl_run: %s\n", message);
+    say(message);
     report_failure(&job->report, file, message);
     job->failed = true;
 }

@@ -1,5 +1,6 @@
 /* describe.c - the modes that only tell: --list-devices, --info, --plan. */
 #include "cli/commands.h"
+#include "cli/terminal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,9 +37,13 @@ int print_info(const vitcl_model *model)
            info.patch_width, info.patch_height, info.tokens);
     printf("encoder       %zu blocks of width %zu, %zu heads of %zu, mlp %zu, %s, LayerNorm eps %g\n", info.layers,
            info.width, info.heads, info.width / info.heads, info.mlp_width, info.activation, info.eps);
-    if (info.classes)
-        printf("classes       %zu, from \"%s\" to \"%s\"\n", info.classes, vitcl_model_label(model, 0),
-               vitcl_model_label(model, info.classes - 1));
+    if (info.classes) {
+        printf("classes       %zu, from \"", info.classes);
+        print_clean(stdout, vitcl_model_label(model, 0), 0);
+        fputs("\" to \"", stdout);
+        print_clean(stdout, vitcl_model_label(model, info.classes - 1), 0);
+        puts("\"");
+    }
     if (info.embedding)
         printf("embedding     [%zu]\n", info.embedding);
     printf("parameters    %llu\n", (unsigned long long)info.parameters);

@@ -175,7 +175,8 @@ bool npy_create(struct npy_writer *npy, const char *path, const size_t *shape, s
 bool npy_append(struct npy_writer *npy, const float *values, size_t rows)
 {
     npy->rows += rows;
-    return fwrite(values, npy->row_size * sizeof *values, rows, npy->file) == rows;
+    npy->failed |= fwrite(values, npy->row_size * sizeof *values, rows, npy->file) != rows;
+    return !npy->failed;
 }
 
 bool npy_finish(struct npy_writer *npy)
@@ -183,7 +184,7 @@ bool npy_finish(struct npy_writer *npy)
     bool written;
     if (!npy->file)
         return true;
-    written = fseek(npy->file, 0, SEEK_SET) == 0 && write_header(npy);
+    written = !npy->failed && fseek(npy->file, 0, SEEK_SET) == 0 && write_header(npy);
     written = fclose(npy->file) == 0 && written;
     npy->file = NULL;
     written = written && rename(npy->temporary, npy->path) == 0;

@@ -31,6 +31,7 @@ struct npy_writer {
     char *path, *temporary;
     size_t rank, shape[NPY_MAX_RANK]; /* of one row */
     size_t rows, row_size;
+    bool failed; /* something was not written: the file must not be completed */
 };
 
 bool npy_create(struct npy_writer *npy, const char *path, const size_t *shape, size_t rank);

@@ -1,6 +1,7 @@
 /* report.c - the text table, and JSON objects {file, device, predictions: [{label, score}]} in which predictions is
  * what the Hugging Face image-classification pipeline returns. */
 #include "cli/report.h"
+#include "cli/terminal.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -49,18 +50,11 @@ static size_t shown(const struct report *report)
 
 /* ---- text ---- */
 
-/* Labels and file names come from files: control characters must not reach the terminal. */
-static void print_clean(const char *text)
-{
-    for (; *text; text++)
-        putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
-}
-
 static void print_ranked(const struct report *report, const struct ranked *ranked)
 {
     for (size_t i = 0; i < shown(report); i++) {
         printf("  %8.4f%%  ", 100.0 * (double)ranked[i].score);
-        print_clean(vitcl_model_label(report->model, ranked[i].index));
+        print_clean(stdout, vitcl_model_label(report->model, ranked[i].index), 0);
         putchar('\n');
     }
 }
@@ -127,7 +121,7 @@ bool report_result(struct report *report, const char *file, const float *logits,
                                     : json_null();
         print_json(report, file, ranked ? "predictions" : "embedding", value);
     } else {
-        print_clean(file);
+        print_clean(stdout, file, 0);
         putchar('\n');
         if (ranked)
             print_ranked(report, ranked);

@@ -2,15 +2,23 @@
  * else to stderr. It uses the library only through vitcl.h. */
 #include "cli/commands.h"
 #include "cli/progress.h"
+#include "cli/terminal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+void say(const char *message)
+{
+    fputs("vitcl_run: ", stderr);
+    print_clean(stderr, message, 1);
+    fputc('\n', stderr);
+}
 
 int complain(const vitcl_error *error)
 {
     progress_idle();
     fflush(stdout);
-    fprintf(stderr, "vitcl_run: %s\n", error->message);
+    say(error->message);
     return EXIT_FAILED;
 }
 
@@ -20,7 +28,7 @@ static void on_log(void *user, vitcl_log_level level, const char *line)
     if (level == VITCL_LOG_PROGRESS)
         progress_phase(line);
     else if (level == VITCL_LOG_WARNING || (level == VITCL_LOG_INFO && !options->quiet))
-        fprintf(stderr, "vitcl_run: %s\n", line);
+        say(line);
 }
 
 static int run_on_device(const struct options *options, const vitcl_model *model)

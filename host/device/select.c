@@ -124,14 +124,14 @@ static size_t match_word(const struct candidate *list, size_t count, const char 
 
 static size_t match_position(const struct candidate *list, size_t count, const char *selector, bool *is_position)
 {
-    size_t length = strspn(selector, "0123456789"), platform = 0, device = 0;
-    const char *rest = selector + length;
-    *is_position = length > 0 && (*rest == '\0' || (*rest == ':' && rest[1 + strspn(rest + 1, "0123456789")] == '\0'));
+    size_t length = strcspn(selector, ":"), platform = 0, device = 0;
+    /* "-1" is a position, too: a wrong one, not a part of the name "i7-1370P". */
+    *is_position = selector[strspn(selector, "0123456789:+-.")] == '\0';
     if (!*is_position || !parse_number(selector, length, &platform))
         return count;
-    if (!*rest)
+    if (!selector[length])
         return platform < count ? platform : count;
-    if (!parse_number(rest + 1, strlen(rest + 1), &device))
+    if (!parse_number(selector + length + 1, strlen(selector + length + 1), &device))
         return count;
     for (size_t i = 0; i < count; i++)
         if (list[i].platform == platform && list[i].index == device)
@@ -247,15 +247,17 @@ vitcl_status select_device(const struct candidate *list, size_t count, const cha
 /* ---- the shortest selector ---- */
 
 /* Writes the shortest text that selects candidate i and does not depend on the order of the list, or else its number:
- * the kind, where it is the only one of it; a word of its name that no other has. */
+ * the kind, where it is the only one of it; a word of its name that no other has; where it sits on the bus. */
 static void find_selector(struct candidate *list, size_t count, size_t i)
 {
     char *selector = list[i].info.selector;
     size_t size = sizeof list[i].info.selector;
     char name[sizeof list[i].info.name + sizeof list[i].info.platform + 2], *save = NULL;
-    size_t shortest = size;
+    size_t matches, shortest = size;
 
-    snprintf(selector, size, "%zu", i);
+    snprintf(selector, size, "pci:%s", list[i].pci);
+    if (!list[i].pci[0] || match(list, count, selector, &matches) != i)
+        snprintf(selector, size, "%zu", i);
     for (size_t k = 0; k < sizeof KIND_WORDS / sizeof *KIND_WORDS; k++) {
         if ((list[i].kinds & KIND_WORDS[k].kinds) && nth_of_kind(list, count, KIND_WORDS[k].kinds, 1) == count) {
             snprintf(selector, size, "%s", KIND_WORDS[k].word);
@@ -264,7 +266,6 @@ static void find_selector(struct candidate *list, size_t count, size_t i)
     }
     snprintf(name, sizeof name, "%s %s", list[i].info.name, list[i].info.platform);
     for (char *word = strtok_r(name, " (),/", &save); word; word = strtok_r(NULL, " (),/", &save)) {
-        size_t matches;
         if (strlen(word) >= 3 && strlen(word) < shortest && !isdigit((unsigned char)*word) &&
             match(list, count, word, &matches) == i && matches == 1) {
             snprintf(selector, size, "%s", word);

@@ -4,13 +4,13 @@
 
 #include "base/error.h"
 
-/* What selection knows of one device. Types are a set: a device may be CPU and GPU at once. */
-/* A device that claims to be CPU and GPU at once is a simulator: never taken automatically. */
+/* Kinds are a set: a device that claims to be CPU and GPU at once is a simulator, which is never taken unasked. */
 #define KIND_CPU         1u
 #define KIND_GPU         2u
 #define KIND_ACCELERATOR 4u
 #define KIND_CUSTOM      8u
 
+/* What selection knows of one device. */
 struct candidate {
     vitcl_device_info info; /* selector and automatic are filled by candidates_finish */
     unsigned kinds;

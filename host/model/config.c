@@ -110,6 +110,8 @@ static vitcl_status read_numbers(struct config *c, struct json_at at, vitcl_erro
     TRY(json_get_size(at, "num_attention_heads", 1, MAX_WIDTH, &c->heads, err));
     TRY(json_get_size(at, "intermediate_size", 1, MAX_MLP_WIDTH, &c->mlp_width, err));
     TRY(json_get_number(at, "layer_norm_eps", 0, 1, &c->eps, err));
+    c->qkv_bias = true;
+    TRY(json_get_bool(at, "qkv_bias", &c->qkv_bias, err));
     c->pooler_width = c->width;
     TRY(json_get_size(at, "pooler_output_size", 1, MAX_WIDTH, &c->pooler_width, err));
     TRY(read_activation(at, "hidden_act", family->defaults.activation, &c->activation, err));

@@ -20,7 +20,8 @@ struct config {
     size_t width, heads, layers, mlp_width;
     size_t pooler_width;
     enum activation activation, pooler_activation;
-    double eps; /* of every LayerNorm */
+    double eps;    /* of every LayerNorm */
+    bool qkv_bias; /* query, key and value have biases; all other linear layers do in any case */
     struct labels labels;
 };
 

@@ -121,16 +121,16 @@ static vitcl_status find_tensor(struct finder *f, enum role role, size_t block, 
     return add_part(f, weight, entry, shape, rank, rows, cols);
 }
 
+/* Without `biased` the layer has no bias in the model's class: a file that has one is refused for it later. */
 static vitcl_status find_linear(struct finder *f, enum role role, size_t block, struct linear *linear, size_t out,
-                                size_t in)
+                                size_t in, bool biased)
 {
-    const struct tensor_entry *bias;
     vitcl_status status = find_tensor(f, role, block, ".weight", &linear->weight, (size_t[]){out, in}, 2, out, in);
-    if (status == VITCL_OK)
-        status = look_up(f, role, block, ".bias", &bias);
-    if (status == VITCL_OK)
-        status = add_part(f, &linear->bias, bias, (size_t[]){out}, 1, 1, out);
-    return status;
+    if (status != VITCL_OK)
+        return status;
+    if (biased)
+        return find_tensor(f, role, block, ".bias", &linear->bias, (size_t[]){out}, 1, 1, out);
+    return add_part(f, &linear->bias, NULL, (size_t[]){out}, 1, 1, out);
 }
 
 static vitcl_status find_norm(struct finder *f, enum role role, size_t block, struct norm *norm)
@@ -148,9 +148,9 @@ static vitcl_status find_qkv(struct finder *f, size_t block, struct linear *qkv)
     const struct tensor_entry *fused;
     vitcl_status status = look_up(f, ROLE_QKV, block, ".weight", &fused);
     if (status == VITCL_OK && fused)
-        return find_linear(f, ROLE_QKV, block, qkv, 3 * width, width);
+        return find_linear(f, ROLE_QKV, block, qkv, 3 * width, width, f->config->qkv_bias);
     for (enum role role = ROLE_QUERY; status == VITCL_OK && role <= ROLE_VALUE; role++)
-        status = find_linear(f, role, block, qkv, width, width);
+        status = find_linear(f, role, block, qkv, width, width, f->config->qkv_bias);
     return status;
 }
 
@@ -160,10 +160,10 @@ static vitcl_status find_block(struct finder *f, size_t i, struct block_weights 
     size_t width = f->config->width, mlp_width = f->config->mlp_width;
     TRY(find_norm(f, ROLE_NORM1, i, &block->norm1));
     TRY(find_qkv(f, i, &block->qkv));
-    TRY(find_linear(f, ROLE_PROJ, i, &block->proj, width, width));
+    TRY(find_linear(f, ROLE_PROJ, i, &block->proj, width, width, true));
     TRY(find_norm(f, ROLE_NORM2, i, &block->norm2));
-    TRY(find_linear(f, ROLE_FC1, i, &block->fc1, mlp_width, width));
-    TRY(find_linear(f, ROLE_FC2, i, &block->fc2, width, mlp_width));
+    TRY(find_linear(f, ROLE_FC1, i, &block->fc1, mlp_width, width, true));
+    TRY(find_linear(f, ROLE_FC2, i, &block->fc2, width, mlp_width, true));
 done:
     return status;
 }
@@ -171,7 +171,6 @@ done:
 static vitcl_status find_embeddings(struct finder *f)
 {
     vitcl_status status;
-    const struct tensor_entry *bias;
     const struct config *c = f->config;
     struct weights *w = f->weights;
     size_t patch[] = {c->width, 3, c->patch_height, c->patch_width};
@@ -179,8 +178,7 @@ static vitcl_status find_embeddings(struct finder *f)
     TRY(find_tensor(f, ROLE_CLS_TOKEN, 0, "", &w->cls_token, (size_t[]){1, 1, c->width}, 3, 1, c->width));
     TRY(find_tensor(f, ROLE_POSITION, 0, "", &w->position, (size_t[]){1, c->tokens, c->width}, 3, c->tokens, c->width));
     TRY(find_tensor(f, ROLE_PATCH, 0, ".weight", &w->patch.weight, patch, 4, patch[0], 3 * patch[2] * patch[3]));
-    TRY(look_up(f, ROLE_PATCH, 0, ".bias", &bias));
-    TRY(add_part(f, &w->patch.bias, bias, &c->width, 1, 1, c->width));
+    TRY(find_tensor(f, ROLE_PATCH, 0, ".bias", &w->patch.bias, &c->width, 1, 1, c->width));
 done:
     return status;
 }
@@ -201,13 +199,15 @@ static vitcl_status find_head(struct finder *f)
     if (w->head == HEAD_POOLER && !pooler)
         w->head = HEAD_NONE;
     if (w->head == HEAD_POOLER)
-        TRY(find_linear(f, ROLE_POOLER, 0, &w->pooler, c->pooler_width, c->width));
+        TRY(find_linear(f, ROLE_POOLER, 0, &w->pooler, c->pooler_width, c->width, true));
     if (w->head == HEAD_CLASSIFIER && classifier && classifier->rank == 2 && classifier->shape[0] != c->labels.count)
         TRY(fail(f->err, VITCL_ERROR_FORMAT,
                  "the weights do not fit config.json: \"%s\" has %zu classes, config.json names %zu", classifier->name,
                  classifier->shape[0], c->labels.count));
+    if (w->head == HEAD_CLASSIFIER && c->labels.count == 0)
+        TRY(fail(f->err, VITCL_ERROR_FORMAT, "a classifier needs classes, config.json names none (id2label)"));
     if (w->head == HEAD_CLASSIFIER)
-        TRY(find_linear(f, ROLE_CLASSIFIER, 0, &w->classifier, c->labels.count, c->width));
+        TRY(find_linear(f, ROLE_CLASSIFIER, 0, &w->classifier, c->labels.count, c->width, true));
 done:
     return status;
 }

@@ -175,7 +175,7 @@ double activate(enum activation activation, double x)
     case ACTIVATION_SILU:
         return x / (1 + exp(-x));
     case ACTIVATION_RELU:
-        return x > 0 ? x : 0;
+        return x < 0 ? 0 : x; /* NaN stays NaN */
     case ACTIVATION_TANH:
         return tanh(x);
     case ACTIVATION_NONE:

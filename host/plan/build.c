@@ -20,7 +20,7 @@ struct builder {
 static int new_tensor(struct builder *b, const char *name, const size_t *shape, size_t rank)
 {
     int tensor = NO_TENSOR;
-    char full[48];
+    char full[80]; /* cut to fit by plan_add_tensor */
     snprintf(full, sizeof full, "%s%s", b->prefix, name);
     if (!b->failed)
         tensor = plan_add_tensor(b->plan, full, shape, rank);
@@ -105,7 +105,11 @@ static int residual_norm(struct builder *b, const char *label, int *x, int branc
     int weight = new_weight(b, label, "weight", &norm->weight);
     int bias = new_weight(b, label, "bias", &norm->bias);
     int normed = new_like(b, label, *x, width);
-    int sum = branch == NO_TENSOR ? NO_TENSOR : new_like(b, "residual", *x, width);
+    char sum_name[32];
+    int sum = NO_TENSOR;
+    snprintf(sum_name, sizeof sum_name, "%s sum", label);
+    if (branch != NO_TENSOR)
+        sum = new_like(b, sum_name, *x, width);
     add_step(b,
              (struct step){OP_RESIDUAL_NORM, .input = {*x, branch}, .weight = {weight, bias}, .output = {normed, sum},
                            .eps = (float)b->config->eps},

@@ -39,7 +39,8 @@ int plan_add_tensor(struct plan *plan, const char *name, const size_t *shape, si
         if (i + 1 < rank && !size_mul(t.rows, shape[i], &t.rows))
             return NO_TENSOR;
     }
-    if (!size_mul(size_round_up(t.rows, ROW_PAD), t.cols, &floats) || !size_mul(floats, sizeof(float), &t.bytes))
+    if (t.rows > PTRDIFF_MAX || !size_mul(size_round_up(t.rows, ROW_PAD), t.cols, &floats) ||
+        !size_mul(floats, sizeof(float), &t.bytes) || t.bytes > PTRDIFF_MAX)
         return NO_TENSOR;
     return add(plan, &t);
 }

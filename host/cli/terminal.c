@@ -1,0 +1,17 @@
+/* terminal.c - filters C0 and C1 control characters out of UTF-8. */
+#include "cli/terminal.h"
+
+void print_clean(FILE *stream, const char *text, int lines)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    for (; *at; at++) {
+        if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f) { /* U+0080 to U+009F */
+            fputc('?', stream);
+            at++;
+        } else if ((*at < 0x20 && !(*at == '\n' && lines)) || *at == 0x7f) {
+            fputc('?', stream);
+        } else {
+            fputc(*at, stream);
+        }
+    }
+}

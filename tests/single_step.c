@@ -1,0 +1,187 @@
+/* single_step.c - see single_step.h. */
+#include "single_step.h"
+#include "base/size.h"
+#include "model/half.h"
+#include "run/executor.h"
+#include "run/reference.h"
+#include "run/verify.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GAP 4096 /* bytes of poison before and behind every tensor */
+
+static void draw_weight(struct suite *suite, struct weight *weight, struct tensor_entry *entry, const struct draw *draw)
+{
+    size_t count = weight->rows * weight->cols;
+    float *values = allocate(count, sizeof *values);
+    random_fill(&suite->random, values, count, draw->mean, draw->deviation);
+    *entry =
+        (struct tensor_entry){.dtype = DTYPE_F32, .data = (unsigned char *)values, .bytes = count * sizeof *values};
+    weight->part[0].tensor = entry;
+}
+
+/* Instead of plan_place: every tensor has a place and a gap of its own, but for one that takes the place of another.
+ * One more tensor is the whole arena; its number is returned. */
+static int spread_out(struct plan *plan, size_t align)
+{
+    size_t offset = size_round_up(GAP, align);
+    int arena;
+    for (size_t t = 0; t < plan->tensor_count; t++) {
+        struct tensor *tensor = &plan->tensors[t];
+        if (tensor->weight)
+            continue;
+        if (tensor->reuse != NO_TENSOR) {
+            tensor->offset = plan->tensors[tensor->reuse].offset;
+            continue;
+        }
+        tensor->offset = offset;
+        offset = size_round_up(offset + tensor->bytes + GAP, align);
+    }
+    plan->arena_bytes = offset;
+    arena = plan_add_tensor(plan, "arena", (size_t[]){1, 1}, 2);
+    plan->tensors[arena].bytes = offset;
+    return arena;
+}
+
+static void poison(float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        values[i] = float_from_bits(0x7fc0dead);
+}
+
+static float *place_of(float *arena, const struct tensor *tensor)
+{
+    return arena + tensor->offset / sizeof *arena;
+}
+
+static void draw_inputs(struct suite *suite, const struct plan *plan, const struct draw *draw, float *arena)
+{
+    poison(arena, plan->arena_bytes / sizeof *arena);
+    for (size_t i = 0; i < STEP_INPUTS; i++) {
+        const struct tensor *tensor = &plan->tensors[plan->steps[0].input[i]];
+        if (plan->steps[0].input[i] != NO_TENSOR)
+            random_fill(&suite->random, place_of(arena, tensor), tensor->rows * tensor->cols, draw->mean,
+                        draw->deviation);
+    }
+}
+
+/* Runs the step on the device; `after` becomes the arena as the step leaves it. */
+static void run_on_device(struct suite *suite, const struct plan *plan, int arena, const float *before, float *after)
+{
+    struct executor *executor;
+    vitcl_error err;
+    assert_ok(executor_create(&executor, suite->device, plan, &err), &err);
+    assert_ok(buffer_write(executor_buffer(executor, arena), before, plan->arena_bytes, &err), &err);
+    assert_ok(executor_enqueue(executor, &err), &err);
+    assert_ok(buffer_read(executor_buffer(executor, arena), after, plan->arena_bytes, &err), &err);
+    assert_ok(device_finish(suite->device, &err), &err);
+    executor_destroy(&executor);
+}
+
+/* Compares the outputs; returns the largest deviation. What the step may write becomes as it was before. */
+static double compare(const struct plan *plan, const struct reference *reference, const float *before, float *after)
+{
+    const struct step *step = &plan->steps[0];
+    const int written[] = {step->output[0], step->output[1], step->workspace};
+    double largest = 0;
+    for (size_t i = 0; i < COUNT(written); i++) {
+        const struct tensor *tensor = &plan->tensors[written[i]];
+        size_t place;
+        double deviation;
+        if (written[i] == NO_TENSOR)
+            continue;
+        place = tensor->offset / sizeof *after;
+        if (i < STEP_OUTPUTS) {
+            deviation = deviation_of(after + place, reference->data[written[i]], tensor->rows * tensor->cols);
+            largest = deviation > largest ? deviation : largest;
+        }
+        memcpy(after + place, before + place, tensor->bytes);
+    }
+    return largest;
+}
+
+/* The deviation of a plan's step on the device; fails where anything else was written. */
+static double run_step(struct suite *suite, struct plan *plan, const struct draw *draw)
+{
+    struct reference reference;
+    vitcl_error err;
+    int arena = spread_out(plan, device_facts(suite->device)->buffer_align);
+    float *before = allocate(plan->arena_bytes, 1), *after = allocate(plan->arena_bytes, 1);
+    double deviation;
+
+    draw_inputs(suite, plan, draw, before);
+    run_on_device(suite, plan, arena, before, after);
+    assert_ok(reference_create(&reference, plan, &err), &err);
+    memcpy(reference.arena, before, plan->arena_bytes);
+    reference_run(&reference);
+    deviation = compare(plan, &reference, before, after);
+    if (memcmp(before, after, plan->arena_bytes) != 0)
+        fail_msg("%s writes outside its output", plan->steps[0].variant_name);
+    reference_destroy(&reference);
+    free(before);
+    free(after);
+    return deviation;
+}
+
+static void fail_job(const struct job *job, const struct plan *plan, double deviation)
+{
+    const struct geometry *g = &job->g;
+    fail_msg(
+        "%s=%s: deviates by %.3g, at most %.3g passes. rows %zu, K %zu, N %zu, activation %s, batch %zu, tokens %zu, "
+        "width %zu, heads %zu of %zu, image %zux%zu, patch %zux%zu, numbers %g +- %g",
+        plan_op_name(plan->steps[0].op), plan->steps[0].variant_name, deviation, job->tolerance, job->rows, job->k,
+        job->n, activation_name(job->activation), g->batch, g->tokens, g->width, g->heads, g->head_size, g->image_width,
+        g->image_height, g->patch_width, g->patch_height, job->input.mean, job->input.deviation);
+}
+
+static void run_variant(struct suite *suite, const struct job *job, size_t v)
+{
+    struct plan plan = {.geometry = job->g};
+    struct weight weights[STEP_WEIGHTS] = {{.parts = 0}};
+    struct tensor_entry entries[STEP_WEIGHTS] = {{.data = NULL}, {.data = NULL}};
+    double deviation;
+    char override[64];
+    vitcl_error err;
+
+    job->build(&plan, weights, job);
+    draw_weight(suite, &weights[0], &entries[0], &job->weight);
+    draw_weight(suite, &weights[1], &entries[1], &job->bias);
+    snprintf(override, sizeof override, "%s=%s", plan_op_name(suite->op), operation_of(suite->op)->variants[v]->name);
+    assert_ok(ops_select(&plan, device_facts(suite->device), override, &err), &err);
+    deviation = run_step(suite, &plan, &job->input);
+    if (!(deviation <= job->tolerance))
+        fail_job(job, &plan, deviation);
+    suite->largest[v] = deviation > suite->largest[v] ? deviation : suite->largest[v];
+    for (size_t w = 0; w < STEP_WEIGHTS; w++)
+        free((void *)(uintptr_t)entries[w].data);
+    plan_free(&plan);
+}
+
+/* Why variant v can not run; NULL where it can. */
+static const char *obstacle(const struct suite *suite, size_t v)
+{
+    const struct variant *variant = operation_of(suite->op)->variants[v];
+    return variant->obstacle ? variant->obstacle(device_facts(suite->device)) : NULL;
+}
+
+void suite_run(struct suite *suite, const struct job *job)
+{
+    for (size_t v = 0; v < MAX_VARIANTS && operation_of(suite->op)->variants[v]; v++)
+        if (!obstacle(suite, v))
+            run_variant(suite, job, v);
+    suite->jobs++;
+}
+
+void suite_report(const struct suite *suite)
+{
+    for (size_t v = 0; v < MAX_VARIANTS && operation_of(suite->op)->variants[v]; v++) {
+        const char *name = operation_of(suite->op)->variants[v]->name, *why = obstacle(suite, v);
+        if (why)
+            print_message("SKIP: %s=%s: %s\n", plan_op_name(suite->op), name, why);
+        else
+            print_message("%s=%s: %zu jobs, largest deviation %.2g\n", plan_op_name(suite->op), name, suite->jobs,
+                          suite->largest[v]);
+    }
+}

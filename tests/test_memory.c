@@ -1,0 +1,387 @@
+/* test_memory.c - plan_place never lets a step destroy what a later step reads.
+ *
+ * The oracle plays the plan on a map of the arena: each step stamps its number of tensor over the places of its outputs
+ * and workspace, after it has checked that what it reads still bears its stamp. It knows nothing of lifetimes. Played
+ * are real plans, hundreds of random ones, and one that is laid out by hand. Besides: every offset is aligned, the
+ * arena ends where its last tensor ends, holds what any one step writes, and is no larger than all tensors apart.
+ */
+#include "base/size.h"
+#include "ops/ops.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* ---- the oracle -------------------------------------------------------------------------------------------------- */
+
+/* The arena in units of the alignment. */
+struct arena {
+    const struct plan *plan;
+    size_t align;
+    int *stamp; /* [units]: the tensor that lies there */
+    size_t units;
+};
+
+static void first_and_end(const struct arena *arena, int tensor, size_t *first, size_t *end)
+{
+    const struct tensor *t = &arena->plan->tensors[tensor];
+    *first = t->offset / arena->align;
+    *end = size_ceil_div(t->offset + t->bytes, arena->align);
+    assert_int_equal(t->offset % arena->align, 0);
+    assert_true(*end <= arena->units);
+}
+
+static void write_tensor(const struct arena *arena, int tensor)
+{
+    size_t first, end;
+    first_and_end(arena, tensor, &first, &end);
+    for (size_t unit = first; unit < end; unit++)
+        arena->stamp[unit] = tensor;
+}
+
+static void read_tensor(const struct arena *arena, int tensor, size_t step)
+{
+    size_t first, end;
+    if (arena->plan->tensors[tensor].weight)
+        return;
+    first_and_end(arena, tensor, &first, &end);
+    for (size_t unit = first; unit < end; unit++)
+        if (arena->stamp[unit] != tensor)
+            fail_msg("step %zu finds tensor %d where %d should be", step, arena->stamp[unit], tensor);
+}
+
+#define STEP_WRITES (STEP_OUTPUTS + 1)
+
+/* The outputs and the workspace of a step; returns how many there are. */
+static size_t list_writes(const struct step *step, int writes[STEP_WRITES])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < STEP_OUTPUTS; i++)
+        if (step->output[i] != NO_TENSOR)
+            writes[count++] = step->output[i];
+    if (step->workspace != NO_TENSOR)
+        writes[count++] = step->workspace;
+    return count;
+}
+
+/* While a step runs it writes its outputs in any order, and reads its inputs until the end; an output may lie on an
+ * input only as `reuse` says. */
+static void play_step(const struct arena *arena, size_t s)
+{
+    const struct plan *plan = arena->plan;
+    const int *reads = plan->steps[s].input;
+    int writes[STEP_WRITES];
+    size_t count = list_writes(&plan->steps[s], writes);
+
+    for (size_t i = 0; i < STEP_INPUTS; i++)
+        if (reads[i] != NO_TENSOR)
+            read_tensor(arena, reads[i], s);
+    for (size_t w = 0; w < count; w++)
+        write_tensor(arena, writes[w]);
+    for (size_t w = 0; w < count; w++)
+        read_tensor(arena, writes[w], s);
+    for (size_t i = 0; i < STEP_INPUTS; i++) {
+        bool replaced = reads[i] == NO_TENSOR;
+        for (size_t w = 0; w < count && !replaced; w++)
+            replaced = plan->tensors[writes[w]].reuse == reads[i] &&
+                       plan->tensors[writes[w]].offset == plan->tensors[reads[i]].offset;
+        if (!replaced)
+            read_tensor(arena, reads[i], s);
+    }
+}
+
+/* The bytes that one step writes; the most of any step. */
+static size_t most_written(const struct plan *plan)
+{
+    size_t most = 0;
+    for (size_t s = 0; s < plan->step_count; s++) {
+        size_t bytes = 0;
+        int writes[STEP_WRITES];
+        size_t count = list_writes(&plan->steps[s], writes);
+        for (size_t w = 0; w < count; w++)
+            bytes += plan->tensors[writes[w]].bytes;
+        most = size_max(most, bytes);
+    }
+    return most;
+}
+
+static void check_size(const struct plan *plan, size_t align)
+{
+    size_t end = 0, apart = 0;
+    for (size_t t = 0; t < plan->tensor_count; t++) {
+        const struct tensor *tensor = &plan->tensors[t];
+        if (tensor->weight)
+            continue;
+        end = size_max(end, tensor->offset + size_round_up(tensor->bytes, align));
+        apart += size_round_up(tensor->bytes, align);
+    }
+    assert_int_equal(plan->arena_bytes, end);
+    assert_true(plan->arena_bytes <= apart);
+    assert_true(plan->arena_bytes >= most_written(plan));
+}
+
+/* Places the plan and plays it. */
+static void place_and_play(struct plan *plan, size_t align)
+{
+    vitcl_error err;
+    struct arena arena = {.plan = plan, .align = align};
+    if (plan_place(plan, align, &err) != VITCL_OK)
+        fail_msg("%s", err.message);
+    check_size(plan, align);
+    arena.units = plan->arena_bytes / align;
+    arena.stamp = calloc(arena.units + 1, sizeof *arena.stamp);
+    assert_non_null(arena.stamp);
+    for (size_t t = 0; t < plan->tensor_count; t++)
+        if (!plan->tensors[t].weight && plan->tensors[t].producer < 0)
+            write_tensor(&arena, (int)t);
+    for (size_t s = 0; s < plan->step_count; s++)
+        play_step(&arena, s);
+    for (size_t t = 0; t < plan->tensor_count; t++)
+        if (plan->tensors[t].keep)
+            read_tensor(&arena, (int)t, plan->step_count);
+    free(arena.stamp);
+}
+
+/* ---- plans made by hand ------------------------------------------------------------------------------------------ */
+
+/* A tensor of 128 * cols bytes: its one row is padded to 32. */
+static int add_tensor(struct plan *plan, size_t cols)
+{
+    int tensor = plan_add_tensor(plan, "t", (size_t[]){1, cols}, 2);
+    assert_true(tensor != NO_TENSOR);
+    assert_int_equal(plan->tensors[tensor].bytes, ROW_PAD * cols * sizeof(float));
+    return tensor;
+}
+
+static int add_step(struct plan *plan, int input, int second_input, int output, int second_output)
+{
+    struct step step = {.op = OP_MATMUL,
+                        .input = {input, second_input},
+                        .weight = {NO_TENSOR, NO_TENSOR},
+                        .output = {output, second_output},
+                        .workspace = NO_TENSOR};
+    return plan_add_step(plan, &step);
+}
+
+/* A chain: input a (1 unit of 128 bytes) -> b (4) -> c (2) -> d (3) -> e (1), kept; b is read again in the last step.
+ *
+ *   alive     before  0  1  2  3  end      largest first: b at 0-4; d meets b: 4-7; c meets b and d: 7-9;
+ *   a (1)       x     x                    a meets b only: 4-5, under d, which comes later;
+ *   b (4)             x  x  x  x           e meets b and d: 7-8, where c was. The arena has 9 units.
+ *   c (2)                x  x
+ *   d (3)                   x  x
+ *   e (1)                      x  x
+ */
+static void test_by_hand(void **state)
+{
+    static const size_t sizes[] = {1, 4, 2, 3, 1}, offsets[] = {4, 0, 7, 4, 7};
+    struct plan plan = {0};
+    (void)state;
+    for (size_t i = 0; i < COUNT(sizes); i++)
+        add_tensor(&plan, sizes[i]);
+    add_step(&plan, 0, NO_TENSOR, 1, NO_TENSOR);
+    add_step(&plan, 1, NO_TENSOR, 2, NO_TENSOR);
+    add_step(&plan, 2, NO_TENSOR, 3, NO_TENSOR);
+    add_step(&plan, 3, 1, 4, NO_TENSOR);
+    plan.tensors[4].keep = true;
+    place_and_play(&plan, 128);
+    for (size_t i = 0; i < COUNT(sizes); i++)
+        assert_int_equal(plan.tensors[i].offset, 128 * offsets[i]);
+    assert_int_equal(plan.arena_bytes, 128 * 9);
+    assert_int_equal(plan.tensors[0].last_use, 0);
+    assert_int_equal(plan.tensors[1].last_use, 3);
+    assert_int_equal(plan.tensors[4].last_use, 4);
+    plan_free(&plan);
+}
+
+/* x -> step -> y, which would like x's place; a later step reads y, and x too where `read_later`. */
+static bool shares_place(size_t x_cols, size_t y_cols, bool read_later, bool keep_x)
+{
+    struct plan plan = {0};
+    bool shared;
+    int x = add_tensor(&plan, x_cols), y = add_tensor(&plan, y_cols), z = add_tensor(&plan, 1);
+    add_step(&plan, x, NO_TENSOR, y, NO_TENSOR);
+    add_step(&plan, y, read_later ? x : NO_TENSOR, z, NO_TENSOR);
+    plan.tensors[y].reuse = x;
+    plan.tensors[x].keep = keep_x;
+    plan.tensors[z].keep = true;
+    place_and_play(&plan, 64);
+    shared = plan.tensors[x].offset == plan.tensors[y].offset;
+    plan_free(&plan);
+    return shared;
+}
+
+static void test_reuse(void **state)
+{
+    (void)state;
+    assert_true(shares_place(5, 5, false, false));
+    assert_false(shares_place(5, 5, true, false));
+    assert_false(shares_place(5, 5, false, true));
+    assert_false(shares_place(5, 4, false, false));
+    assert_false(shares_place(4, 5, false, false));
+}
+
+/* A residual stream: one place through all steps, whatever its length. */
+static void test_reuse_chain(void **state)
+{
+    struct plan plan = {0};
+    int x = add_tensor(&plan, 3), first = x;
+    (void)state;
+    for (size_t i = 0; i < 20; i++) {
+        int branch = add_tensor(&plan, 3), sum = add_tensor(&plan, 3);
+        add_step(&plan, x, NO_TENSOR, branch, NO_TENSOR);
+        add_step(&plan, x, branch, sum, NO_TENSOR);
+        plan.tensors[sum].reuse = x;
+        x = sum;
+    }
+    plan.tensors[x].keep = true;
+    place_and_play(&plan, 128);
+    assert_int_equal(plan.tensors[x].offset, plan.tensors[first].offset);
+    assert_int_equal(plan.arena_bytes, 2 * 3 * 128);
+    plan_free(&plan);
+}
+
+static void test_nothing_to_place(void **state)
+{
+    struct plan plan = {0};
+    (void)state;
+    place_and_play(&plan, 64);
+    assert_int_equal(plan.arena_bytes, 0);
+    plan_free(&plan);
+}
+
+/* No tensor is larger than an object can be, and no arena than an address space. */
+static void test_too_large(void **state)
+{
+    const size_t most = PTRDIFF_MAX / (ROW_PAD * sizeof(float));
+    struct plan plan = {0};
+    vitcl_error err;
+    (void)state;
+    assert_int_equal(plan_add_tensor(&plan, "t", (size_t[]){1, most + 1}, 2), NO_TENSOR);
+    assert_int_equal(plan_add_tensor(&plan, "t", (size_t[]){SIZE_MAX, 1}, 2), NO_TENSOR);
+    assert_int_equal(plan_add_tensor(&plan, "t", (size_t[]){1, SIZE_MAX}, 2), NO_TENSOR);
+    assert_int_equal(plan_add_tensor(&plan, "t", (size_t[]){SIZE_MAX / 2, 3, 1}, 3), NO_TENSOR);
+    assert_int_equal(plan.tensor_count, 0);
+
+    for (size_t i = 0; i < 3; i++)
+        add_tensor(&plan, most);
+    add_step(&plan, 0, 1, 2, NO_TENSOR);
+    assert_int_equal(plan_place(&plan, 4096, &err), VITCL_ERROR_MEMORY);
+    assert_non_null(strstr(err.message, "address space"));
+    plan_free(&plan);
+}
+
+/* ---- random plans ------------------------------------------------------------------------------------------------ */
+
+static size_t draw(uint32_t *random, size_t below)
+{
+    *random = *random * 1664525u + 1013904223u;
+    return (size_t)(*random >> 8) % below;
+}
+
+/* A step with up to two inputs among the tensors so far, up to two outputs, and at times an output that would like
+ * an input's place. */
+static void add_random_step(struct plan *plan, uint32_t *random)
+{
+    size_t so_far = plan->tensor_count;
+    int input = (int)draw(random, so_far), second = draw(random, 2) ? (int)draw(random, so_far) : NO_TENSOR;
+    int output = add_tensor(plan, 1 + draw(random, 12));
+    int second_output = draw(random, 3) ? NO_TENSOR : add_tensor(plan, plan->tensors[input].cols);
+    add_step(plan, input, second, output, second_output);
+    if (second_output != NO_TENSOR && draw(random, 4))
+        plan->tensors[second_output].reuse = input;
+    plan->tensors[output].keep = draw(random, 10) == 0;
+}
+
+static void make_random_plan(struct plan *plan, uint32_t seed)
+{
+    uint32_t random = seed;
+    size_t inputs = 1 + draw(&random, 3), steps = 1 + draw(&random, 40);
+    memset(plan, 0, sizeof *plan);
+    for (size_t i = 0; i < inputs; i++)
+        add_tensor(plan, 1 + draw(&random, 12));
+    for (size_t s = 0; s < steps; s++)
+        add_random_step(plan, &random);
+    for (size_t s = 0; s < steps; s++) /* as ops_select does: when all steps are there */
+        if (draw(&random, 4) == 0)
+            assert_int_equal(plan_add_workspace(plan, (int)s, 1, 1 + draw(&random, 20), NULL), VITCL_OK);
+}
+
+static void test_random_plans(void **state)
+{
+    static const size_t aligns[] = {4, 64, 128, 384, 4096};
+    size_t reused = 0;
+    (void)state;
+    for (uint32_t seed = 1; seed <= 1000; seed++) {
+        struct plan plan, again;
+        make_random_plan(&plan, seed);
+        make_random_plan(&again, seed);
+        place_and_play(&plan, aligns[seed % COUNT(aligns)]);
+        place_and_play(&again, aligns[seed % COUNT(aligns)]);
+        for (size_t t = 0; t < plan.tensor_count; t++) {
+            int from = plan.tensors[t].reuse;
+            assert_int_equal(plan.tensors[t].offset, again.tensors[t].offset);
+            reused += from != NO_TENSOR && plan.tensors[from].offset == plan.tensors[t].offset;
+        }
+        plan_free(&plan);
+        plan_free(&again);
+    }
+    assert_true(reused > 500); /* the rule was at work */
+}
+
+/* ---- real plans -------------------------------------------------------------------------------------------------- */
+
+static void play_fixture(const char *name)
+{
+    static const size_t batches[] = {1, 2, 7, 64};
+    static const size_t aligns[] = {64, 128, 4096};
+    static const struct facts facts = {.max_work_group = 256};
+    char path[512];
+    struct config config;
+    struct safetensors file;
+    struct weights weights;
+    vitcl_error err;
+
+    snprintf(path, sizeof path, FIXTURES "/vit/%s", name);
+    assert_int_equal(config_read(&config, path, &err), VITCL_OK);
+    snprintf(path, sizeof path, FIXTURES "/vit/%s/model.safetensors", name);
+    assert_int_equal(safetensors_open(&file, path, &err), VITCL_OK);
+    assert_int_equal(weights_find(&weights, &config, &file, &err), VITCL_OK);
+    for (size_t i = 0; i < COUNT(batches) * COUNT(aligns); i++) {
+        unsigned outputs = VITCL_OUTPUT_HIDDEN;
+        struct plan plan;
+        if (weights.head == HEAD_CLASSIFIER)
+            outputs |= i % 2 ? VITCL_OUTPUT_LOGITS : VITCL_OUTPUT_LOGITS | VITCL_OUTPUT_EMBEDDING;
+        assert_int_equal(plan_build(&plan, &config, &weights, batches[i % COUNT(batches)], outputs, &err), VITCL_OK);
+        assert_int_equal(ops_select(&plan, &facts, NULL, &err), VITCL_OK);
+        place_and_play(&plan, aligns[i / COUNT(batches)]);
+        plan_free(&plan);
+    }
+    weights_free(&weights);
+    safetensors_close(&file);
+    config_free(&config);
+}
+
+static void test_real_plans(void **state)
+{
+    static const char *const names[] = {"cls", "odd", "wide", "pooler", "no_pooler", "msk"};
+    (void)state;
+    for (size_t i = 0; i < COUNT(names); i++)
+        play_fixture(names[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_by_hand),          cmocka_unit_test(test_reuse),     cmocka_unit_test(test_reuse_chain),
+        cmocka_unit_test(test_nothing_to_place), cmocka_unit_test(test_too_large), cmocka_unit_test(test_random_plans),
+        cmocka_unit_test(test_real_plans),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

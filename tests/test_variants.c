@@ -1,0 +1,156 @@
+/* test_variants.c - how each operation gets its variant: what is taken unasked follows from the facts of the device and
+ * the size of the plan; VITCL_VARIANT is taken literally, or refused with all choices.
+ */
+#include "made_up_model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* The variant that runs the first step of an operation, or NULL where the text is refused. */
+static const char *variant_of(enum op op, const char *overrides, const struct facts *facts, vitcl_error *err)
+{
+    struct model model;
+    struct plan plan;
+    const char *name = NULL;
+    make_digits(&model);
+    build(&plan, &model, 1, VITCL_OUTPUT_LOGITS);
+    if (ops_select(&plan, facts, overrides, err) == VITCL_OK)
+        for (size_t s = plan.step_count; s-- > 0;)
+            if (plan.steps[s].op == op)
+                name = plan.steps[s].variant_name;
+    plan_free(&plan);
+    free_model(&model);
+    return name;
+}
+
+/* CLBlast where a GPU has enough to do that its compilation pays. */
+static void test_unasked(void **state)
+{
+    const struct {
+        const struct facts *facts;
+        size_t batch; /* the digits model does 2 GFLOP of matmul in about 80 images */
+        const char *matmul;
+    } rows[] = {
+        {&CPU, 1, "portable"}, {&CPU, 1000, "portable"}, {&NO_COMPILER, 1000, "portable"},
+        {&GPU, 1, "portable"}, {&GPU, 60, "portable"},   {&GPU, 100, "clblast"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct model model;
+        struct plan plan;
+        make_digits(&model);
+        build(&plan, &model, rows[i].batch, VITCL_OUTPUT_LOGITS);
+        assert_int_equal(ops_select(&plan, rows[i].facts, NULL, NULL), VITCL_OK);
+        for (size_t s = 0; s < plan.step_count; s++) {
+            const struct step *step = &plan.steps[s];
+            const bool matmul = step->op == OP_MATMUL;
+            assert_string_equal(step->variant_name, step->variant->name);
+            assert_string_equal(step->variant_name, matmul ? rows[i].matmul : "portable");
+            assert_non_null(step->reason);
+            if (step->weight[0] != NO_TENSOR)
+                assert_int_equal(plan.tensors[step->weight[0]].layout, step->variant->layout);
+            assert_int_equal(step->workspace != NO_TENSOR, step->variant->workspace != NULL);
+        }
+        plan_free(&plan);
+        free_model(&model);
+    }
+}
+
+static void test_asked_for(void **state)
+{
+    static const char *const same[] = {NULL,
+                                       "",
+                                       "matmul=portable",
+                                       "attention=portable",
+                                       "im2patch=portable,matmul=portable,tokens=portable,residual_norm=portable,"
+                                       "attention=portable,pool=portable",
+                                       "matmul=clblast,matmul=portable"};
+    static const char *const clblast[] = {"matmul=clblast", "attention=portable,matmul=clblast",
+                                          "matmul=portable,matmul=clblast"};
+    vitcl_error err;
+    (void)state;
+    for (size_t i = 0; i < COUNT(same); i++)
+        assert_string_equal(variant_of(OP_MATMUL, same[i], &CPU, &err), "portable");
+    for (size_t i = 0; i < COUNT(clblast); i++) {
+        assert_string_equal(variant_of(OP_MATMUL, clblast[i], &CPU, &err), "clblast");
+        assert_string_equal(variant_of(OP_POOL, clblast[i], &CPU, &err), "portable");
+        assert_null(variant_of(OP_MATMUL, clblast[i], &NO_COMPILER, &err));
+        assert_int_equal(err.status, VITCL_ERROR_ARGUMENT);
+        assert_non_null(strstr(err.message, "matmul=clblast can not run here: "));
+    }
+}
+
+static void assert_refused(const char *overrides)
+{
+    vitcl_error err = {0};
+    if (variant_of(OP_MATMUL, overrides, &GPU, &err))
+        fail_msg("\"%.80s\" was accepted", overrides);
+    assert_int_equal(err.status, VITCL_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "unknown variant \""));
+    for (size_t op = 0; op < OP_COUNT; op++) {
+        const struct operation *operation = operation_of((enum op)op);
+        for (size_t v = 0; v < MAX_VARIANTS && operation->variants[v]; v++) {
+            char choice[64];
+            snprintf(choice, sizeof choice, " %s=%s", plan_op_name((enum op)op), operation->variants[v]->name);
+            assert_non_null(strstr(err.message, choice));
+        }
+    }
+}
+
+static void test_unknown(void **state)
+{
+    static const char *const texts[] = {
+        "matmul",
+        "matmul=",
+        "=portable",
+        "=",
+        "portable",
+        "matmul=fast",
+        "gemm=portable",
+        "attention=clblast",
+        "matmul==portable",
+        "matmul=portable=",
+        "matmul=portabl",
+        "matmul=portablee",
+        "matmu=portable",
+        "MATMUL=portable",
+        "matmul=Portable",
+        "matmul = portable",
+        " matmul=portable",
+        "matmul=portable ",
+        "matmul=portable;pool=portable",
+        ",",
+        ",matmul=portable",
+        "matmul=portable,,pool=portable",
+        "matmul=portable,pool",
+        "matmul=portable, pool=portable",
+        "matm\xc3\xbcl=portable",
+        "matmul=\xe7\x8a\xac",
+        "\xff",
+        "%s%n",
+    };
+    enum { LONG = 100000 };
+    char *text = malloc(LONG + 1);
+    (void)state;
+    for (size_t i = 0; i < COUNT(texts); i++)
+        assert_refused(texts[i]);
+    assert_non_null(text);
+    memset(text, 'x', LONG);
+    text[LONG] = '\0';
+    assert_refused(text);
+    memcpy(text, "matmul=", 7);
+    assert_refused(text);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_unasked),
+        cmocka_unit_test(test_asked_for),
+        cmocka_unit_test(test_unknown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
