@@ -1,9 +1,9 @@
 /* single_step.h - runs one operation alone, in every variant, on the device and in plain C, and compares.
  *
- * A job is a plan of one step. Its tensors lie apart in the arena, and everything that is no input is NaN: the outputs,
- * so that an element left unwritten shows, and one multiplied by beta = 0; the rows that pad the inputs, and the gaps
- * between tensors, so that reading them shows. Only the outputs, the rows that pad them and the workspace may be
- * written.
+ * A job is a plan of one step. Its tensors lie apart in the arena, and everything that is no input is poison: the
+ * outputs, so that an element left unwritten shows, and one multiplied by beta = 0; the rows that pad the inputs, and
+ * the gaps between tensors, so that reading them shows. Only the outputs, the rows that pad them and the workspace may
+ * be written.
  */
 #ifndef VITCL_TESTS_SINGLE_STEP_H
 #define VITCL_TESTS_SINGLE_STEP_H

@@ -43,7 +43,7 @@ static void build_matmul(struct plan *plan, struct weight weights[STEP_WEIGHTS],
 
 static void test_matmul_sizes(void **state)
 {
-    static const size_t ROWS[] = {1, 5, 33, 197}, SIDES[] = {1, 3, 7, 8, 9, 65, 130, 192};
+    static const size_t ROWS[] = {1, 5, 32, 33, 197}, SIDES[] = {1, 3, 7, 8, 9, 65, 130, 192};
     struct suite suite = {device_or_skip(state), .random = {1}, .op = OP_MATMUL};
     for (size_t r = 0; r < COUNT(ROWS); r++)
         for (size_t k = 0; k < COUNT(SIDES); k++)
@@ -59,19 +59,18 @@ static void test_matmul_sizes(void **state)
     suite_report(&suite);
 }
 
-/* As large as CLBlast's kernels for large matrices ask for, and beside it. */
+/* From about 1000 x 1000 x 1000 on, CLBlast pads copies of the operands in its workspace: another path through it. */
 static void test_matmul_large(void **state)
 {
     struct suite suite = {device_or_skip(state), .random = {2}, .op = OP_MATMUL};
-    for (size_t rows = 511; rows <= 513; rows++)
-        suite_run(&suite, &(struct job){.build = build_matmul,
-                                        .rows = rows,
-                                        .k = rows + 7,
-                                        .n = rows - 7,
-                                        .input = NORMAL,
-                                        .weight = NORMAL,
-                                        .bias = NORMAL,
-                                        .tolerance = 2 * TOLERANCE});
+    suite_run(&suite, &(struct job){.build = build_matmul,
+                                    .rows = 1030,
+                                    .k = 1021,
+                                    .n = 1033,
+                                    .input = NORMAL,
+                                    .weight = NORMAL,
+                                    .bias = NORMAL,
+                                    .tolerance = 3 * TOLERANCE});
     suite_report(&suite);
 }
 
@@ -151,7 +150,7 @@ static void run_residual_norm(struct suite *suite, size_t rows, size_t width, fl
 
 static void test_residual_norm_sizes(void **state)
 {
-    static const size_t ROWS[] = {1, 5, 33, 197}, WIDTHS[] = {1, 3, 7, 8, 9, 18, 24, 64, 65, 80, 130, 192};
+    static const size_t ROWS[] = {1, 5, 32, 33, 197}, WIDTHS[] = {1, 3, 7, 8, 9, 18, 24, 64, 65, 80, 130, 192};
     struct suite suite = {device_or_skip(state), .random = {5}, .op = OP_RESIDUAL_NORM};
     for (size_t r = 0; r < COUNT(ROWS); r++)
         for (size_t w = 0; w < COUNT(WIDTHS); w++)
@@ -296,7 +295,7 @@ static void build_pool(struct plan *plan, struct weight weights[STEP_WEIGHTS], c
 
 static void run_token_op(struct suite *suite, void (*build)(struct plan *, struct weight *, const struct job *))
 {
-    static const size_t WIDTHS[] = {1, 3, 18, 63, 64, 65, 130, 192}, BATCHES[] = {1, 2, 33};
+    static const size_t WIDTHS[] = {1, 3, 18, 63, 64, 65, 130, 192}, BATCHES[] = {1, 2, 32};
     for (size_t b = 0; b < COUNT(BATCHES); b++)
         for (size_t w = 0; w < COUNT(WIDTHS); w++)
             for (size_t tokens = 2; tokens <= 70; tokens += 17)

@@ -115,10 +115,11 @@ static void check_queue(vitcl_context *context)
     for (size_t i = 0; i < VITCL_QUEUE_DEPTH; i++) {
         pixels[0] = (float)i; /* copied: changing them afterwards does nothing */
         assert_ok(vitcl_session_submit(session, pixels, 1, &error), &error);
+        /* A run must not overtake those in flight. */
+        assert_refused(vitcl_session_run_pixels(session, pixels, 1, &results, &error), &error);
+        assert_refused(vitcl_session_verify(session, pixels, 1, NULL, NULL, &error), &error);
     }
     assert_refused(vitcl_session_submit(session, pixels, 1, &error), &error);
-    assert_refused(vitcl_session_run_pixels(session, pixels, 1, &results, &error), &error);
-    assert_refused(vitcl_session_verify(session, pixels, 1, NULL, NULL, &error), &error);
     assert_refused(vitcl_session_wait(session, &(vitcl_results){.hidden = embedding}, &error), &error);
     for (size_t i = 0; i < VITCL_QUEUE_DEPTH; i++) {
         assert_ok(vitcl_session_wait(session, &results, &error), &error);
