@@ -227,15 +227,16 @@ struct bench {
 static vitcl_status bench_variants(struct bench *bench, const char *override, enum op only, vitcl_error *err)
 {
     vitcl_status status;
-    struct plan plan;
     struct session *session = NULL;
-    unsigned outputs = model_classes(bench->model) ? VITCL_OUTPUT_LOGITS : VITCL_OUTPUT_HIDDEN;
+    const struct request request = {.config = &bench->model->config,
+                                    .weights = &bench->model->weights,
+                                    .batch = bench->settings->batch,
+                                    .outputs = model_classes(bench->model) ? VITCL_OUTPUT_LOGITS : VITCL_OUTPUT_HIDDEN,
+                                    .variants = override};
 
-    TRY(session_plan(&plan, bench->device, &bench->model->config, &bench->model->weights, bench->settings->batch,
-                     outputs, override, err));
-    for (size_t s = 0; only == OP_COUNT && s < plan.step_count; s++)
-        bench->defaults[plan.steps[s].op] = plan.steps[s].variant;
-    TRY(session_create(&session, bench->device, &plan, err));
+    TRY(session_create(&session, bench->device, &request, err));
+    for (size_t s = 0; only == OP_COUNT && s < session->plan.step_count; s++)
+        bench->defaults[session->plan.steps[s].op] = session->plan.steps[s].variant;
     TRY(bench_session(session, bench->settings, only, &bench->peak, err));
 done:
     session_destroy(&session);
@@ -278,7 +279,7 @@ static bool parse(struct settings *settings, int argc, char **argv)
         else
             return false;
     }
-    return settings->model && settings->batch > 0 && settings->batch <= 65536 && settings->seconds > 0;
+    return settings->model && settings->batch > 0 && settings->batch <= VITCL_MAX_BATCH && settings->seconds > 0;
 }
 
 int main(int argc, char **argv)

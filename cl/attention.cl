@@ -5,12 +5,12 @@
  */
 
 /* The row of one token in qkv: part 0 is q, 1 is k, 2 is v. */
-inline int qkv_row(int image_head, int token, int part, int T, int H, int d)
+static inline int qkv_row(int image_head, int token, int part, int T, int H, int d)
 {
     return ((image_head / H * T + token) * 3 + part) * H * d + image_head % H * d;
 }
 
-inline float sum8(float8 v)
+static inline float sum8(float8 v)
 {
     const float4 half_sum = v.lo + v.hi;
     return half_sum.x + half_sum.y + half_sum.z + half_sum.w;

@@ -13,7 +13,7 @@
 #define TANH       6
 
 #define DEFINE_ACTIVATE(TYPE)                                                                                          \
-    inline TYPE activate_##TYPE(TYPE x, int activation)                                                                \
+    static inline TYPE activate_##TYPE(TYPE x, int activation)                                                         \
     {                                                                                                                  \
         switch (activation) {                                                                                          \
         case GELU:                                                                                                     \

@@ -4,7 +4,7 @@
  * corrected by the sum of the differences (Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance"):
  * with an eps of 1e-12 a row of nearly equal numbers would otherwise be normalised to noise.
  */
-inline void layer_norm(__global const float *x, __global const float *weight, __global const float *bias,
+static inline void layer_norm(__global const float *x, __global const float *weight, __global const float *bias,
                        __global float *normed, int D, float eps)
 {
     float mean = 0.0f, differences = 0.0f, squares = 0.0f;

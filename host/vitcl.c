@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_BATCH 65536
-
 struct vitcl_context {
     struct device *device;
 };
@@ -38,6 +36,8 @@ static vitcl_status fail_null(vitcl_error *err, const char *what)
 
 vitcl_status vitcl_device_list_create(vitcl_device_info **list, size_t *count, vitcl_error *error)
 {
+    if (list)
+        *list = NULL;
     if (!list || !count)
         return fail_null(error, "list and count");
     return device_list(list, count, error);
@@ -208,32 +208,37 @@ static vitcl_status choose_outputs(const struct vitcl_model *model, unsigned *ou
     return VITCL_OK;
 }
 
-static vitcl_status make_plan(struct plan *plan, const vitcl_context *context, const vitcl_model *model,
-                              const vitcl_session_params *params, vitcl_error *error)
+static vitcl_status make_request(struct request *request, const vitcl_context *context, const vitcl_model *model,
+                                 const vitcl_session_params *params, vitcl_error *error)
 {
     const vitcl_session_params defaults = {0};
     const vitcl_session_params *p = params ? params : &defaults;
-    size_t batch = p->batch_size ? p->batch_size : 1;
-    unsigned outputs = p->outputs;
-    const char *variants = p->variants ? p->variants : getenv("VITCL_VARIANT");
-    vitcl_status status = choose_outputs(model, &outputs, error);
 
-    if (status != VITCL_OK)
-        return status;
-    if (batch > MAX_BATCH)
-        return fail(error, VITCL_ERROR_ARGUMENT, "batch_size: %zu; at most %d is taken", batch, MAX_BATCH);
-    return session_plan(plan, context ? context->device : NULL, &model->model.config, &model->model.weights, batch,
-                        outputs, variants, error);
+    *request = (struct request){.config = &model->model.config,
+                                .weights = &model->model.weights,
+                                .batch = p->batch_size ? p->batch_size : 1,
+                                .outputs = p->outputs};
+    if (context) /* the reference has no variants */
+        request->variants = p->variants ? p->variants : getenv("VITCL_VARIANT");
+    if (request->batch > VITCL_MAX_BATCH)
+        return fail(error, VITCL_ERROR_ARGUMENT, "batch_size: %zu; at most %d is taken", request->batch,
+                    VITCL_MAX_BATCH);
+    return choose_outputs(model, &request->outputs, error);
 }
 
 vitcl_status vitcl_plan_describe(vitcl_context *context, const vitcl_model *model, const vitcl_session_params *params,
                                  char **text, vitcl_error *error)
 {
+    struct request request;
     struct plan plan;
     vitcl_status status;
+    if (text)
+        *text = NULL;
     if (!model || !text)
         return fail_null(error, "model and text");
-    status = make_plan(&plan, context, model, params, error);
+    status = make_request(&request, context, model, params, error);
+    if (status == VITCL_OK)
+        status = plan_for(&plan, &request, context ? device_facts(context->device) : &NO_DEVICE, error);
     if (status != VITCL_OK)
         return status;
     status = plan_describe(&plan, text, error);
@@ -244,7 +249,7 @@ vitcl_status vitcl_plan_describe(vitcl_context *context, const vitcl_model *mode
 vitcl_status vitcl_session_create(vitcl_session **session, vitcl_context *context, const vitcl_model *model,
                                   const vitcl_session_params *params, vitcl_error *error)
 {
-    struct plan plan;
+    struct request request;
     vitcl_status status;
     if (session)
         *session = NULL;
@@ -254,8 +259,8 @@ vitcl_status vitcl_session_create(vitcl_session **session, vitcl_context *contex
     if (!*session)
         return fail_memory(error, sizeof **session);
     (*session)->model = model;
-    TRY(make_plan(&plan, context, model, params, error));
-    TRY(session_create(&(*session)->session, context ? context->device : NULL, &plan, error));
+    TRY(make_request(&request, context, model, params, error));
+    TRY(session_create(&(*session)->session, context ? context->device : NULL, &request, error));
 done:
     if (status != VITCL_OK)
         vitcl_session_destroy(session);
@@ -285,8 +290,9 @@ static vitcl_status check_count(const vitcl_session *session, size_t count, vitc
 static vitcl_status check_results(const vitcl_session *session, const vitcl_results *results, vitcl_error *error)
 {
     const struct plan *plan = &session->session->plan;
-    if ((results->logits && plan->logits == NO_TENSOR) || (results->embedding && plan->embedding == NO_TENSOR) ||
-        (results->hidden && plan->hidden == NO_TENSOR))
+    if ((results->logits && plan->outputs[OUTPUT_LOGITS] == NO_TENSOR) ||
+        (results->embedding && plan->outputs[OUTPUT_EMBEDDING] == NO_TENSOR) ||
+        (results->hidden && plan->outputs[OUTPUT_HIDDEN] == NO_TENSOR))
         return fail(error, VITCL_ERROR_ARGUMENT,
                     "results: an output that this session does not keep; ask for it in "
                     "vitcl_session_params.outputs");
@@ -355,9 +361,12 @@ vitcl_status vitcl_session_run(vitcl_session *session, const vitcl_image *images
     TRY(check_run(session, count, results, error));
     c = &session->model->model.config;
     pixels = session_next_pixels(session->session);
-    for (size_t i = 0; i < count; i++)
-        TRY(vitcl_model_preprocess(session->model, &images[i], pixels + i * 3 * c->image_height * c->image_width,
-                                   error));
+    for (size_t i = 0; i < count; i++) {
+        float *values = pixels + i * 3 * c->image_height * c->image_width;
+        status = vitcl_model_preprocess(session->model, &images[i], values, error);
+        if (status != VITCL_OK)
+            TRY(fail_context(error, status, "image %zu", i));
+    }
     TRY(session_submit(session->session, count, error));
     TRY(session_wait(session->session, results, error));
 done:

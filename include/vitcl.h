@@ -119,8 +119,8 @@ VITCL_API void vitcl_device_list_destroy(vitcl_device_info **list);
 typedef struct vitcl_context vitcl_context;
 
 typedef struct vitcl_context_params {
-    /* Which device: "N" as the list counts, "P:D", "gpu|cpu|accelerator[:N]", "pci:BB:DD.F", "uuid:HEX", or a part of
-     * "platform / vendor / name" in any case; "name:TEXT" forces the latter. "" takes the best GPU, else a CPU.
+    /* Which device: "N" as the list counts, "P:D", "gpu|cpu|accelerator|custom[:N]", "pci:BB:DD.F", "uuid:HEX", or a
+     * part of "platform / vendor / name" in any case; "name:TEXT" forces the latter. "" takes the best GPU, else a CPU.
      * NULL takes the environment variable VITCL_DEVICE. A text that selects nothing is an error that lists what
      * would; there is no fallback. */
     const char *device;
@@ -141,9 +141,10 @@ VITCL_API const char *vitcl_context_device(const vitcl_context *context);
 
 typedef struct vitcl_model vitcl_model;
 
-/* Reads a model folder as published: config.json, model.safetensors and preprocessor_config.json. The weights stay in
- * the mapped file. A model that vitcl would not run exactly as its library does is refused. Models are immutable and
- * may be shared between threads; they must outlive their sessions. */
+/* Reads a model folder as published: config.json, model.safetensors, and preprocessor_config.json or
+ * processor_config.json, whose lack is an error only once an image is to be preprocessed. The weights stay in the
+ * mapped file. A model that vitcl would not run exactly as its library does is refused. Models are immutable and may be
+ * shared between threads; they must outlive their sessions. */
 VITCL_API vitcl_status vitcl_model_create(vitcl_model **model, const char *folder, vitcl_error *error);
 VITCL_API void vitcl_model_destroy(vitcl_model **model);
 
@@ -206,11 +207,13 @@ typedef enum vitcl_output {
     VITCL_OUTPUT_HIDDEN = 4     /* [B,T,D]: last_hidden_state */
 } vitcl_output;
 
+#define VITCL_MAX_BATCH 65536
+
 typedef struct vitcl_session_params {
-    size_t batch_size; /* the most images one run takes; 0: 1 */
-    unsigned
-        outputs; /* vitcl_output, or-ed; 0: logits where the model has a classifier, else the embedding, else hidden */
-    const char *variants; /* "matmul=portable,attention=portable": how each operation runs; NULL: VITCL_VARIANT */
+    size_t batch_size; /* the most images one run takes, up to VITCL_MAX_BATCH; 0: 1 */
+    unsigned outputs; /* vitcl_output, or-ed; 0: logits where the model has a classifier, else embedding, else hidden */
+    const char *variants; /* "matmul=portable,attention=portable": how each operation runs; NULL: VITCL_VARIANT.
+                             Without a context there is nothing to choose, and this is not read */
 } vitcl_session_params;
 
 /* Plans the model for this device, compiles its kernels, uploads its weights. With context NULL the session runs the
@@ -227,7 +230,8 @@ typedef struct vitcl_results {
     float *hidden;    /* [count,T,D] */
 } vitcl_results;
 
-/* Runs 1 <= count <= batch_size images. */
+/* Runs 1 <= count <= batch_size images. A message about an image begins with "image N". Neither this nor run_pixels and
+ * verify may be called while submitted runs are in flight. */
 VITCL_API vitcl_status vitcl_session_run(vitcl_session *session, const vitcl_image *images, size_t count,
                                          const vitcl_results *results, vitcl_error *error);
 

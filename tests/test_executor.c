@@ -24,18 +24,18 @@ struct run {
 static void run_open(struct run *run, struct device *device, const char *folder, size_t batch, const char *variants)
 {
     struct fixture *f = &run->fixture;
-    struct plan plan;
     vitcl_error err;
-    unsigned outputs = VITCL_OUTPUT_HIDDEN;
+    struct request request = {.batch = batch, .outputs = VITCL_OUTPUT_HIDDEN, .variants = variants};
     struct random random = {1};
     fixture_open(f, folder);
     if (f->weights.head != HEAD_NONE)
-        outputs |= VITCL_OUTPUT_EMBEDDING;
+        request.outputs |= VITCL_OUTPUT_EMBEDDING;
     if (f->weights.head == HEAD_CLASSIFIER)
-        outputs |= VITCL_OUTPUT_LOGITS;
+        request.outputs |= VITCL_OUTPUT_LOGITS;
     run->batch = batch;
-    assert_ok(session_plan(&plan, device, &f->config, &f->weights, batch, outputs, variants, &err), &err);
-    assert_ok(session_create(&run->session, device, &plan, &err), &err);
+    request.config = &f->config;
+    request.weights = &f->weights;
+    assert_ok(session_create(&run->session, device, &request, &err), &err);
     for (size_t i = 0; i < 2; i++) {
         run->pixels[i] = allocate(batch * f->image_size, sizeof(float));
         random_fill(&random, run->pixels[i], batch * f->image_size, 0, 1);
@@ -62,7 +62,8 @@ struct answer {
 static size_t size_of(const struct run *run, size_t output)
 {
     const struct plan *plan = &run->session->plan;
-    int tensor = (const int[OUTPUTS]){plan->logits, plan->embedding, plan->hidden}[output];
+    int tensor = (const int[OUTPUTS]){plan->outputs[OUTPUT_LOGITS], plan->outputs[OUTPUT_EMBEDDING],
+                                      plan->outputs[OUTPUT_HIDDEN]}[output];
     return tensor == NO_TENSOR ? 0 : plan->tensors[tensor].rows * plan->tensors[tensor].cols / run->batch;
 }
 
@@ -172,7 +173,7 @@ static void on_all_models(void **state, void (*check)(const char *folder, void *
     struct device *device = device_or_skip(state);
     for (size_t i = 0; i < COUNT(VARIANTS); i++) {
         struct how how = {device, VARIANTS[i], 0};
-        if (strcmp(VARIANTS[i], "matmul=clblast") == 0 && !device_facts(device)->has_clblast) {
+        if (strcmp(VARIANTS[i], "matmul=clblast") == 0 && !device_facts(device)->has_compiler) {
             print_message("SKIP: matmul=clblast: this device does not run CLBlast\n");
             continue;
         }
@@ -358,22 +359,38 @@ static void test_two_threads(void **state)
 
 /* ---- a plan that the device can not hold ---- */
 
+/* What does not fit is refused with the largest batch that does. */
 static void test_too_large(void **state)
 {
-    enum { BATCH = 8 };
-    struct device *device = device_or_skip(state);
     struct fixture f;
     struct plan plan;
-    struct executor *executor;
+    struct request request = {.batch = 100, .outputs = VITCL_OUTPUT_LOGITS};
+    struct facts facts = *device_facts(device_or_skip(state));
+    size_t fitting = 0;
     vitcl_error err;
 
     fixture_open(&f, "vit/cls");
-    assert_ok(session_plan(&plan, device, &f.config, &f.weights, BATCH, VITCL_OUTPUT_LOGITS, NULL, &err), &err);
-    plan.arena_bytes = 2 * (size_t)device_facts(device)->memory;
-    assert_int_equal(executor_create(&executor, device, &plan, &err), VITCL_ERROR_MEMORY);
-    assert_null(executor);
-    assert_contains(err.message, "batch 8 needs");
-    assert_contains(err.message, "fits (-b ");
+    request.config = &f.config;
+    request.weights = &f.weights;
+    assert_ok(plan_for(&plan, &request, &facts, &err), &err);
+    facts.max_alloc = plan.arena_bytes / 3;
+    assert_int_equal(check_fit(&plan, &request, &facts, &err), VITCL_ERROR_MEMORY);
+    assert_contains(err.message, "batch 100 needs");
+    assert_non_null(strstr(err.message, "a batch of "));
+    assert_int_equal(sscanf(strstr(err.message, "a batch of "), "a batch of %zu fits", &fitting), 1);
+    plan_free(&plan);
+    for (request.batch = fitting; request.batch <= fitting + 1; request.batch++) {
+        assert_ok(plan_for(&plan, &request, &facts, &err), &err);
+        assert_int_equal(check_fit(&plan, &request, &facts, &err),
+                         request.batch == fitting ? VITCL_OK : VITCL_ERROR_MEMORY);
+        plan_free(&plan);
+    }
+    facts.max_alloc = facts.memory;
+    request.batch = 1;
+    assert_ok(plan_for(&plan, &request, &facts, &err), &err);
+    facts.memory = plan.weight_bytes + plan.arena_bytes / 2; /* the weights fit, one image does not */
+    assert_int_equal(check_fit(&plan, &request, &facts, &err), VITCL_ERROR_MEMORY);
+    assert_contains(err.message, "no batch fits");
     plan_free(&plan);
     fixture_close(&f);
 }

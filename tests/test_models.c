@@ -153,8 +153,8 @@ static void logits_of(const char *folder, const float *pixels, size_t batch, flo
     run_open(&run, folder, batch);
     memcpy(run.reference.data[run.plan.pixels], pixels, batch * run.fixture.image_size * sizeof *pixels);
     reference_run(&run.reference);
-    assert_int_equal(run.plan.tensors[run.plan.logits].cols, 10);
-    memcpy(logits, run.reference.data[run.plan.logits], batch * 10 * sizeof *logits);
+    assert_int_equal(run.plan.tensors[run.plan.outputs[OUTPUT_LOGITS]].cols, 10);
+    memcpy(logits, run.reference.data[run.plan.outputs[OUTPUT_LOGITS]], batch * 10 * sizeof *logits);
     run_close(&run);
 }
 

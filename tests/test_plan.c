@@ -155,9 +155,9 @@ static void test_outputs(void **state)
         const bool logits = outputs & VITCL_OUTPUT_LOGITS, embedding = outputs & VITCL_OUTPUT_EMBEDDING;
         size_t kept = 0;
         build(&plan, &model, 1, outputs);
-        assert_kept(&plan, plan.logits, logits ? "head" : NULL);
-        assert_kept(&plan, plan.embedding, embedding ? "pool" : NULL);
-        assert_kept(&plan, plan.hidden, outputs & VITCL_OUTPUT_HIDDEN ? "norm" : NULL);
+        assert_kept(&plan, plan.outputs[OUTPUT_LOGITS], logits ? "head" : NULL);
+        assert_kept(&plan, plan.outputs[OUTPUT_EMBEDDING], embedding ? "pool" : NULL);
+        assert_kept(&plan, plan.outputs[OUTPUT_HIDDEN], outputs & VITCL_OUTPUT_HIDDEN ? "norm" : NULL);
         for (size_t t = 0; t < plan.tensor_count; t++)
             kept += plan.tensors[t].keep;
         assert_int_equal(kept, (outputs & 1) + (outputs >> 1 & 1) + (outputs >> 2));       /* nothing else is */

@@ -10,7 +10,6 @@
 struct facts {
     bool is_cpu;
     bool has_compiler;
-    bool has_clblast;      /* false in a build without it and on devices without a compiler */
     size_t max_work_group; /* work-items */
     size_t buffer_align;   /* bytes: where a part of a buffer may begin */
     uint64_t memory;       /* bytes of global memory */

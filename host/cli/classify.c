@@ -8,7 +8,9 @@
 #include "cli/outputs.h"
 #include "cli/progress.h"
 #include "cli/report.h"
+#include "cli/terminal.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,12 +62,27 @@ static void forget(struct batch *batch)
 
 /* ---- answers ---- */
 
+static bool all_finite(const float *values, size_t count)
+{
+    for (size_t i = 0; values && i < count; i++)
+        if (!isfinite(values[i]))
+            return false;
+    return true;
+}
+
 static bool report_batch(struct job *job, const struct batch *batch)
 {
     const vitcl_results *r = &job->outputs.results;
     for (size_t i = 0; i < batch->count; i++) {
         const float *logits = r->logits ? r->logits + i * job->info.classes : NULL;
         const float *embedding = r->embedding ? r->embedding + i * job->info.embedding : NULL;
+        if (!all_finite(logits, job->info.classes) || !all_finite(embedding, job->info.embedding)) {
+            char message[NAME_SIZE + 100];
+            snprintf(message, sizeof message, "%s: the model gave NaN or infinity; --verify shows at which step",
+                     batch->names[i]);
+            fail_input(job, batch->names[i], message);
+            continue;
+        }
         if (!report_result(&job->report, batch->names[i], logits, embedding))
             return fail_memory();
     }
@@ -289,6 +306,10 @@ int run_inputs(const struct options *options, vitcl_context *context, const vitc
     bool fine;
 
     input_expand(&inputs, options->inputs, options->input_count, options->recursive);
+    if (inputs.count == 0) { /* what was wrong with them has been said */
+        input_free(&inputs);
+        return EXIT_FAILED;
+    }
     vitcl_model_get_info(model, &job.info);
     job.failed = inputs.failed;
     job.batch_size = useful_batch(&inputs, options->batch_size);

@@ -13,8 +13,7 @@ int list_devices(void);
 int print_info(const vitcl_model *model);
 int print_plan(const struct options *options, vitcl_context *context, const vitcl_model *model);
 
-/* vitcl_run.c: prints "vitcl_run: message" on stderr; the second one then returns EXIT_FAILED. */
-void say(const char *message);
+/* vitcl_run.c: prints "vitcl_run: message" on stderr and returns EXIT_FAILED. */
 int complain(const vitcl_error *error);
 
 #endif

@@ -1,5 +1,7 @@
 /* describe.c - the modes that only tell: --list-devices, --info, --plan. */
 #include "cli/commands.h"
+#include "cli/outputs.h"
+#include "cli/progress.h"
 #include "cli/terminal.h"
 
 #include <stdio.h>
@@ -10,7 +12,11 @@ int list_devices(void)
     vitcl_error error;
     vitcl_device_info *list;
     size_t count;
-    if (vitcl_device_list_create(&list, &count, &error) != VITCL_OK)
+    vitcl_status status;
+    progress_phase("trying the compiler of every device");
+    status = vitcl_device_list_create(&list, &count, &error);
+    progress_idle();
+    if (status != VITCL_OK)
         return complain(&error);
     for (size_t i = 0; i < count; i++) {
         const vitcl_device_info *d = &list[i];
@@ -47,7 +53,9 @@ int print_info(const vitcl_model *model)
     if (info.embedding)
         printf("embedding     [%zu]\n", info.embedding);
     printf("parameters    %llu\n", (unsigned long long)info.parameters);
-    printf("preprocessing %s\n", info.preprocessing);
+    fputs("preprocessing ", stdout);
+    print_clean(stdout, info.preprocessing, 0);
+    putchar('\n');
     return 0;
 }
 
@@ -55,7 +63,10 @@ int print_plan(const struct options *options, vitcl_context *context, const vitc
 {
     vitcl_error error;
     char *text;
-    const vitcl_session_params params = {.batch_size = options->batch_size};
+    vitcl_model_info info;
+    vitcl_session_params params = {.batch_size = options->batch_size};
+    vitcl_model_get_info(model, &info);
+    params.outputs = outputs_kept(options, &info);
     if (vitcl_plan_describe(context, model, &params, &text, &error) != VITCL_OK)
         return complain(&error);
     fputs(text, stdout);

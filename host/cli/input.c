@@ -1,6 +1,7 @@
 /* input.c - lists files. What a file holds is told later, by its content; only inside folders do names decide, so that
  * notes and archives beside the pictures are not errors. */
 #include "cli/input.h"
+#include "cli/terminal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,7 +15,7 @@
 
 static void complain(struct input_list *list, const char *path, const char *problem)
 {
-    fprintf(stderr, "vitcl_run: %s: %s\n", path, problem);
+    say_about(path, problem);
     list->failed = true;
 }
 

@@ -1,5 +1,6 @@
 /* options.c - getopt_long over the table of options, and the help text. */
 #include "cli/options.h"
+#include "vitcl.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -7,20 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_BATCH    65536
 #define DEFAULT_TOPK 5
 
-enum {
-    LONG_JSON = 256,
-    LONG_LOGITS,
-    LONG_EMBED,
-    LONG_HIDDEN,
-    LONG_PIXELS,
-    LONG_PLAN,
-    LONG_VERIFY,
-    LONG_INFO,
-    LONG_LIST
-};
+/* Long options without a letter; LONG_MODE + m stands for enum mode m. */
+enum { LONG_JSON = 256, LONG_LOGITS, LONG_EMBED, LONG_HIDDEN, LONG_PIXELS, LONG_MODE };
 
 static const struct option OPTIONS[] = {
     {"model", required_argument, NULL, 'm'},
@@ -36,52 +27,52 @@ static const struct option OPTIONS[] = {
     {"embed", required_argument, NULL, LONG_EMBED},
     {"hidden", required_argument, NULL, LONG_HIDDEN},
     {"pixels", required_argument, NULL, LONG_PIXELS},
-    {"plan", no_argument, NULL, LONG_PLAN},
-    {"verify", no_argument, NULL, LONG_VERIFY},
-    {"info", no_argument, NULL, LONG_INFO},
-    {"list-devices", no_argument, NULL, LONG_LIST},
+    {"plan", no_argument, NULL, LONG_MODE + MODE_PLAN},
+    {"verify", no_argument, NULL, LONG_MODE + MODE_VERIFY},
+    {"info", no_argument, NULL, LONG_MODE + MODE_INFO},
+    {"list-devices", no_argument, NULL, LONG_MODE + MODE_LIST_DEVICES},
     {NULL, 0, NULL, 0},
 };
 
 void options_print_help(void)
 {
-    puts(
-        "usage: vitcl_run -m DIR [options] IMAGE...\n"
-        "\n"
-        "Runs a Vision Transformer on an OpenCL device and prints the best labels of each image.\n"
-        "\n"
-        "inputs\n"
-        "  IMAGE                 a JPEG, PNG or WebP file; a folder of them; a .npy file of ready pixel values\n"
-        "                        (float32 [B,3,H,W] or [3,H,W], as numpy.save writes it); - reads paths from stdin\n"
-        "  -r, --recursive       look into folders inside folders, too\n"
-        "  -m, --model DIR       a folder with config.json, model.safetensors and preprocessor_config.json, as\n"
-        "                        `hf download google/vit-base-patch16-224 --local-dir DIR` makes it; else VITCL_MODEL\n"
-        "\n"
-        "running\n"
-        "  -d, --device SEL      which device; else VITCL_DEVICE; else the best GPU, or a CPU. SEL is a number of\n"
-        "                        --list-devices, P:D (platform:device), gpu, cpu or accelerator (gpu:1 is the second\n"
-        "                        one), pci:BB:DD.F, uuid:HEX, or a part of the device's name\n"
-        "  -b, --batch-size N    images per run of the device (1)\n"
-        "\n"
-        "results\n"
-        "  -k, --topk N          labels per image (5)\n"
-        "  --json                one JSON array instead of text\n"
-        "  --logits FILE.npy     write the logits, float32 [images,classes]\n"
-        "  --embed FILE.npy      write the embeddings: the vector the classifier reads, else pooler_output\n"
-        "  --hidden FILE.npy     write last_hidden_state, float32 [images,tokens,width]\n"
-        "  --pixels FILE.npy     write what the model was fed, float32 [images,3,height,width]\n"
-        "  -q, --quiet           only results and errors\n"
-        "\n"
-        "instead of running\n"
-        "  --list-devices        the OpenCL devices, and what selects each\n"
-        "  --info                what the model folder holds\n"
-        "  --plan                every step of the forward pass, with shapes, FLOPs and memory\n"
-        "  --verify              run the images on the device and in plain C, compare every step\n"
-        "  -h, --help            this text\n"
-        "  -V, --version         the version\n"
-        "\n"
-        "VITCL_VARIANT=matmul=portable (a comma list) chooses how an operation runs; --plan shows what was chosen.\n"
-        "Exit status: 0 done, 1 something failed, 2 wrong usage.");
+    puts("usage: vitcl_run -m DIR [options] IMAGE...\n"
+         "\n"
+         "Runs a Vision Transformer on an OpenCL device and prints the best labels of each image.\n"
+         "\n"
+         "inputs\n"
+         "  IMAGE                 a JPEG, PNG or WebP file; a folder of them; a .npy file of ready pixel values\n"
+         "                        (float32 [B,3,H,W] or [3,H,W], as numpy.save writes it); - reads paths from stdin\n"
+         "  -r, --recursive       look into folders inside folders, too\n"
+         "  -m, --model DIR       a folder with config.json, model.safetensors and preprocessor_config.json, as "
+         "published\n"
+         "                        on the Hugging Face hub (the README shows how to get one); else VITCL_MODEL\n"
+         "\n"
+         "running\n"
+         "  -d, --device SEL      which device; else VITCL_DEVICE; else the best GPU, or a CPU. SEL is a number of\n"
+         "                        --list-devices, P:D (platform:device), gpu, cpu or accelerator (gpu:1 is the second\n"
+         "                        one), pci:BB:DD.F, uuid:HEX, or a part of the device's name\n"
+         "  -b, --batch-size N    images per run of the device (1)\n"
+         "\n"
+         "results\n"
+         "  -k, --topk N          labels per image (5)\n"
+         "  --json                one JSON array instead of text\n"
+         "  --logits FILE.npy     write the logits, float32 [images,classes]\n"
+         "  --embed FILE.npy      write the embeddings: the vector the classifier reads, else pooler_output\n"
+         "  --hidden FILE.npy     write last_hidden_state, float32 [images,tokens,width]\n"
+         "  --pixels FILE.npy     write what the model was fed, float32 [images,3,height,width]\n"
+         "  -q, --quiet           only results and errors\n"
+         "\n"
+         "instead of running\n"
+         "  --list-devices        the OpenCL devices, and what selects each\n"
+         "  --info                what the model folder holds\n"
+         "  --plan                every step of the forward pass, with shapes, FLOPs and memory\n"
+         "  --verify              run the images on the device and in plain C, compare every step\n"
+         "  -h, --help            this text\n"
+         "  -V, --version         the version\n"
+         "\n"
+         "VITCL_VARIANT=matmul=portable (a comma list) chooses how an operation runs; --plan shows what was chosen.\n"
+         "Exit status: 0 done, 1 something failed, 2 wrong usage.");
 }
 
 static int usage(const char *format, const char *what)
@@ -106,6 +97,10 @@ static size_t parse_count(const char *text, unsigned long high)
 
 static int apply(struct options *o, int option)
 {
+    if (option >= LONG_MODE) {
+        o->mode = (enum mode)(option - LONG_MODE);
+        return 0;
+    }
     switch (option) {
     case 'm':
         o->model = optarg;
@@ -117,7 +112,7 @@ static int apply(struct options *o, int option)
         o->topk = parse_count(optarg, 1000000);
         return o->topk ? 0 : usage("--topk: expected a number from 1 to 1000000, found \"%s\"", optarg);
     case 'b':
-        o->batch_size = parse_count(optarg, MAX_BATCH);
+        o->batch_size = parse_count(optarg, VITCL_MAX_BATCH);
         return o->batch_size ? 0 : usage("--batch-size: expected a number from 1 to 65536, found \"%s\"", optarg);
     case 'r':
         o->recursive = true;
@@ -146,22 +141,35 @@ static int apply(struct options *o, int option)
     case LONG_PIXELS:
         o->pixels = optarg;
         return 0;
-    case LONG_PLAN:
-        o->mode = MODE_PLAN;
-        return 0;
-    case LONG_VERIFY:
-        o->mode = MODE_VERIFY;
-        return 0;
-    case LONG_INFO:
-        o->mode = MODE_INFO;
-        return 0;
-    case LONG_LIST:
-        o->mode = MODE_LIST_DEVICES;
-        return 0;
     default: /* getopt_long has said what is wrong */
         fputs("Try: vitcl_run --help\n", stderr);
         return EXIT_USAGE;
     }
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+/* Rules between the options. */
+static int check(const struct options *o)
+{
+    const char *const files[] = {o->logits, o->embedding, o->hidden, o->pixels};
+    bool takes_inputs = o->mode == MODE_RUN || o->mode == MODE_VERIFY;
+    if (o->mode == MODE_LIST_DEVICES)
+        return 0;
+    if (!o->model)
+        return usage("%s", "no model: name its folder by -m DIR (or VITCL_MODEL)");
+    if (takes_inputs && o->input_count == 0)
+        return usage("%s", "no input: name an image, a folder, a .npy file, or - for paths on stdin");
+    for (size_t i = 0; i < 4; i++)
+        for (size_t k = 0; k < i; k++)
+            if (same(files[i], files[k]))
+                return usage("two outputs have the same file: %s", files[i]);
+    if (o->mode == MODE_VERIFY && (o->logits || o->embedding || o->hidden))
+        return usage("%s", "--verify answers nothing: leave out --logits, --embed and --hidden");
+    return 0;
 }
 
 int options_parse(struct options *options, int argc, char **argv)
@@ -177,11 +185,5 @@ int options_parse(struct options *options, int argc, char **argv)
     }
     options->inputs = argv + optind;
     options->input_count = (size_t)(argc - optind);
-    if (options->mode == MODE_LIST_DEVICES)
-        return 0;
-    if (!options->model)
-        return usage("%s", "no model: name its folder by -m DIR (or VITCL_MODEL)");
-    if ((options->mode == MODE_RUN || options->mode == MODE_VERIFY) && options->input_count == 0)
-        return usage("%s", "no input: name an image, a folder, a .npy file, or - for paths on stdin");
-    return 0;
+    return check(options);
 }

@@ -1,5 +1,6 @@
 /* outputs.c - arrays and files of one run. */
 #include "cli/outputs.h"
+#include "cli/terminal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@ unsigned outputs_kept(const struct options *o, const vitcl_model_info *info)
 
 static bool complain_file(const char *path)
 {
-    fprintf(stderr, "vitcl_run: %s: %s\n", path, strerror(errno));
+    say_about(path, strerror(errno));
     return false;
 }
 

@@ -15,3 +15,17 @@ void print_clean(FILE *stream, const char *text, int lines)
         }
     }
 }
+
+void say(const char *message)
+{
+    fputs("vitcl_run: ", stderr);
+    print_clean(stderr, message, 1);
+    fputc('\n', stderr);
+}
+
+void say_about(const char *subject, const char *problem)
+{
+    fputs("vitcl_run: ", stderr);
+    print_clean(stderr, subject, 0);
+    fprintf(stderr, ": %s\n", problem);
+}

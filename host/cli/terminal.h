@@ -8,4 +8,10 @@
  * terminal obeys some of it. Newlines stay where `lines` is not 0. */
 void print_clean(FILE *stream, const char *text, int lines);
 
+/* Prints "vitcl_run: message" on stderr. */
+void say(const char *message);
+
+/* Prints "vitcl_run: subject: problem" on stderr. */
+void say_about(const char *subject, const char *problem);
+
 #endif

@@ -7,13 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void say(const char *message)
-{
-    fputs("vitcl_run: ", stderr);
-    print_clean(stderr, message, 1);
-    fputc('\n', stderr);
-}
-
 int complain(const vitcl_error *error)
 {
     progress_idle();
@@ -76,7 +69,8 @@ int main(int argc, char **argv)
         return 0;
     }
     setenv("POCL_AFFINITY", "1", 0); /* without it PoCL leaves all but one core idle in about half of all runs */
-    progress_start();
+    if (!options.quiet)
+        progress_start();
     code = run(&options);
     progress_stop();
     if (fflush(stdout) != 0 || ferror(stdout)) {

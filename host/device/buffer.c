@@ -55,6 +55,16 @@ vitcl_status buffer_slice(struct buffer **slice, struct buffer *whole, size_t of
     return status;
 }
 
+vitcl_status buffer_share(struct buffer **alias, struct buffer *buffer, const char *what, vitcl_error *err)
+{
+    vitcl_status status = new_buffer(alias, buffer->device, buffer->bytes, what, err);
+    if (status != VITCL_OK)
+        return status;
+    clRetainMemObject(buffer->memory);
+    (*alias)->memory = buffer->memory;
+    return VITCL_OK;
+}
+
 void buffer_destroy(struct buffer **buffer)
 {
     if (!*buffer)

@@ -7,6 +7,7 @@
 #include "device/device_cl.h"
 
 #include <clblast_c.h>
+#include <pthread.h>
 
 static vitcl_status fail_gemm(vitcl_error *err, CLBlastStatusCode code, const char *call, size_t m, size_t n, size_t k)
 {
@@ -16,10 +17,17 @@ static vitcl_status fail_gemm(vitcl_error *err, CLBlastStatusCode code, const ch
                    m, k, k, n);
 }
 
+/* CLBlast keeps its kernels per process, and version 1.5 does not guard that store against threads. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static size_t users; /* devices that have used CLBlast and are open */
+
 vitcl_status gemm_temp_bytes(struct device *device, size_t m, size_t n, size_t k, size_t *bytes, vitcl_error *err)
 {
-    CLBlastStatusCode code = CLBlastSGemmTempBufferSize(CLBlastLayoutColMajor, CLBlastTransposeNo, CLBlastTransposeNo,
-                                                        n, m, k, 0, n, 0, k, 0, n, &device->queue, bytes);
+    CLBlastStatusCode code;
+    pthread_mutex_lock(&lock);
+    code = CLBlastSGemmTempBufferSize(CLBlastLayoutColMajor, CLBlastTransposeNo, CLBlastTransposeNo, n, m, k, 0, n, 0,
+                                      k, 0, n, &device->queue, bytes);
+    pthread_mutex_unlock(&lock);
     return code == CLBlastSuccess ? VITCL_OK : fail_gemm(err, code, "CLBlastSGemmTempBufferSize", m, n, k);
 }
 
@@ -30,14 +38,22 @@ vitcl_status gemm_enqueue(struct device *device, size_t m, size_t n, size_t k, c
     if (!device->gemm_used)
         log_line(&device->log, VITCL_LOG_PROGRESS, "CLBlast compiles its kernels for %s (the first time may take 10 s)",
                  device->description);
+    pthread_mutex_lock(&lock);
+    users += !device->gemm_used;
     device->gemm_used = true;
     code = CLBlastSgemmWithTempBuffer(CLBlastLayoutColMajor, CLBlastTransposeNo, CLBlastTransposeNo, n, m, k, 1.0f,
                                       w->memory, 0, n, x->memory, 0, k, 0.0f, y->memory, 0, n, &device->queue, NULL,
                                       temp ? temp->memory : NULL);
+    pthread_mutex_unlock(&lock);
     return code == CLBlastSuccess ? VITCL_OK : fail_gemm(err, code, "CLBlastSgemmWithTempBuffer", m, n, k);
 }
 
-void gemm_forget(void)
+void gemm_forget(struct device *device)
 {
-    CLBlastClearCache();
+    if (!device->gemm_used)
+        return;
+    pthread_mutex_lock(&lock);
+    if (--users == 0)
+        CLBlastClearCache();
+    pthread_mutex_unlock(&lock);
 }

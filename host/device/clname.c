@@ -62,8 +62,22 @@ const char *cl_name(cl_int code)
         NAME(CL_INVALID_LINKER_OPTIONS);
     case -1001:
         return "CL_PLATFORM_NOT_FOUND_KHR";
+    case -1011:
+        return "CLBlastInsufficientMemoryA";
+    case -1012:
+        return "CLBlastInsufficientMemoryB";
+    case -1013:
+        return "CLBlastInsufficientMemoryC";
+    case -2045:
+        return "CLBlastNoHalfPrecision";
+    case -2046:
+        return "CLBlastInvalidLocalMemUsage";
+    case -2048:
+        return "CLBlastDatabaseError";
+    case -2050:
+        return "CLBlastInsufficientMemoryTemp";
     default:
-        return code <= -1024 ? "CLBlast error" : "unknown OpenCL error";
+        return code <= -1007 ? "a CLBlast status, see clblast_c.h" : "unknown OpenCL error";
     }
 }
 

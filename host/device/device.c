@@ -55,7 +55,7 @@ void device_close(struct device **device)
         clReleaseProgram(d->programs[i].program);
     if (d->queue) {
         clFinish(d->queue);
-        gemm_forget();
+        gemm_forget(d);
         clReleaseCommandQueue(d->queue);
     }
     if (d->context)

@@ -35,6 +35,8 @@ vitcl_status buffer_create(struct buffer **buffer, struct device *device, size_t
 /* A part of another buffer, which must outlive it. offset is a multiple of facts.buffer_align. */
 vitcl_status buffer_slice(struct buffer **slice, struct buffer *whole, size_t offset, size_t bytes, const char *what,
                           vitcl_error *err);
+/* The same memory under another name. */
+vitcl_status buffer_share(struct buffer **alias, struct buffer *buffer, const char *what, vitcl_error *err);
 void buffer_destroy(struct buffer **buffer);
 
 /* Maps a whole buffer for writing; its old contents are lost. Blocks. */
@@ -75,7 +77,7 @@ vitcl_status gemm_temp_bytes(struct device *device, size_t m, size_t n, size_t k
 vitcl_status gemm_enqueue(struct device *device, size_t m, size_t n, size_t k, const struct buffer *x,
                           const struct buffer *w, struct buffer *y, struct buffer *temp, vitcl_error *err);
 
-/* Frees what CLBlast keeps for the whole process. */
-void gemm_forget(void);
+/* The device closes: the last one that used CLBlast frees what it keeps for the whole process. */
+void gemm_forget(struct device *device);
 
 #endif

@@ -39,7 +39,7 @@ struct buffer {
 /* clname.c: "CL_INVALID_VALUE" for -30. */
 const char *cl_name(cl_int code);
 
-/* clname.c: fills err with "call: CL_NAME (code): detail". */
+/* clname.c: fills err with "detail: call failed with CL_NAME (code)" and what one can do about it. */
 vitcl_status fail_cl(vitcl_error *err, cl_int code, const char *call, const char *format, ...) PRINTF_LIKE(4, 5);
 
 /* list.c: every device of every platform with its OpenCL handle. With `probe`, info.compiler_works is told by

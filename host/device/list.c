@@ -72,7 +72,7 @@ static bool compiles(cl_device_id id)
     return kernel != NULL;
 }
 
-static void read_candidate(cl_device_id id, bool probe, struct candidate *c)
+static void read_candidate(cl_device_id id, struct candidate *c)
 {
     cl_device_type type = 0;
     cl_bool available = CL_FALSE;
@@ -98,7 +98,7 @@ static void read_candidate(cl_device_id id, bool probe, struct candidate *c)
     c->info.memory = facts.memory;
     c->info.max_alloc = facts.max_alloc;
     c->info.available = available == CL_TRUE;
-    c->info.compiler_works = facts.has_compiler && (!probe || compiles(id));
+    c->info.compiler_works = facts.has_compiler;
 }
 
 /* ---- the list ---- */
@@ -109,8 +109,7 @@ struct growing {
     size_t count;
 };
 
-static vitcl_status add_platform(struct growing *all, cl_platform_id platform, unsigned number, bool probe,
-                                 vitcl_error *err)
+static vitcl_status add_platform(struct growing *all, cl_platform_id platform, unsigned number, vitcl_error *err)
 {
     cl_uint count = 0;
     struct candidate *list;
@@ -134,7 +133,7 @@ static vitcl_status add_platform(struct growing *all, cl_platform_id platform, u
         struct candidate *c = &list[all->count];
         *c = (struct candidate){.platform = number, .index = d};
         snprintf(c->info.platform, sizeof c->info.platform, "%s", name);
-        read_candidate(ids[all->count], probe, c);
+        read_candidate(ids[all->count], c);
         all->count++;
     }
     return VITCL_OK;
@@ -180,10 +179,12 @@ vitcl_status list_candidates(struct candidate **list, cl_device_id **ids, size_t
     if (clGetPlatformIDs(platform_count, platforms, NULL) != CL_SUCCESS)
         TRY(fail_no_device(0, err));
     for (cl_uint p = 0; p < platform_count; p++)
-        TRY(add_platform(&all, platforms[p], p, probe, err));
+        TRY(add_platform(&all, platforms[p], p, err));
     if (all.count == 0)
         TRY(fail_no_device(platform_count, err));
-    candidates_finish(all.list, all.count);
+    candidates_finish(all.list, all.count); /* before the probe: a run selects without one */
+    for (size_t i = 0; probe && i < all.count; i++)
+        all.list[i].info.compiler_works = all.list[i].info.compiler_works && compiles(all.ids[i]);
     *list = all.list;
     *ids = all.ids;
     *count = all.count;

@@ -1,6 +1,6 @@
 /* select.c - the grammar of VITCL_DEVICE:
  *
- *     N   P:D   gpu|cpu|accelerator|custom|any[:N]   pci:BB:DD.F   uuid:HEX   name:TEXT   TEXT   (empty)
+ *     N   P:D   gpu|cpu|accelerator|custom[:N]   pci:BB:DD.F   uuid:HEX   name:TEXT   TEXT   (empty)
  *
  * A text that selects nothing is an error with the list of what would; nothing is ever clamped or replaced.
  */
@@ -21,7 +21,6 @@ static const struct {
     {"cpu", KIND_CPU},
     {"accelerator", KIND_ACCELERATOR},
     {"custom", KIND_CUSTOM},
-    {"any", KIND_CPU | KIND_GPU | KIND_ACCELERATOR | KIND_CUSTOM},
 };
 
 static bool usable(const struct candidate *c)
@@ -104,8 +103,8 @@ static size_t automatic(const struct candidate *list, size_t count, const char *
 
 /* ---- explicit choices ---- */
 
-/* Matches one form of the grammar after the other. Returns the candidate's index, or count when nothing matches;
- * *matches is the number of candidates that a TEXT fits. */
+/* Each of these tries one form of the grammar and returns the candidate's index, or count when nothing matches. The
+ * flag says whether the text has this form: then no other form is tried. */
 static size_t match_word(const struct candidate *list, size_t count, const char *selector, bool *is_word)
 {
     size_t length = strcspn(selector, ":"), n = 0;
@@ -163,6 +162,7 @@ static size_t match_name(const struct candidate *list, size_t count, const char 
     return first;
 }
 
+/* *matches is the number of candidates that a part of a name fits; 1 for the other forms. */
 static size_t match(const struct candidate *list, size_t count, const char *selector, size_t *matches)
 {
     bool decided;

@@ -3,6 +3,7 @@
 #include "model/config.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,19 @@ static vitcl_status read_sides(struct json_at at, const char *key, size_t *heigh
     return VITCL_OK;
 }
 
+/* "file: key: vitcl does not know "value"; it has a, b, c" */
+static vitcl_status fail_unknown(struct json_at at, const char *key, const char *value, const char *(*known)(size_t),
+                                 vitcl_error *err)
+{
+    struct text choices = {0};
+    for (size_t i = 0; known(i); i++)
+        text_add(&choices, "%s%s", i ? ", " : "", known(i));
+    fail(err, VITCL_ERROR_UNSUPPORTED, "%s: %s: vitcl does not know \"%.80s\"; it has %s", at.file, key, value,
+         choices.chars ? choices.chars : "none");
+    text_free(&choices);
+    return VITCL_ERROR_UNSUPPORTED;
+}
+
 static vitcl_status read_activation(struct json_at at, const char *key, const char *name, enum activation *activation,
                                     vitcl_error *err)
 {
@@ -41,8 +55,7 @@ static vitcl_status read_activation(struct json_at at, const char *key, const ch
     if (status != VITCL_OK)
         return status;
     if (!activation_find(name, activation))
-        return fail(err, VITCL_ERROR_UNSUPPORTED, "%s: %s: vitcl does not know the activation \"%.60s\"; it has %s",
-                    at.file, key, name, activation_choices());
+        return fail_unknown(at, key, name, activation_known, err);
     return VITCL_OK;
 }
 
@@ -62,8 +75,7 @@ static vitcl_status read_family(struct config *config, struct json_at at, vitcl_
         return json_unexpected(at, "model_type", "the family of the model", err);
     config->family = family_find(type);
     if (!config->family)
-        return fail(err, VITCL_ERROR_UNSUPPORTED, "%s: model_type: vitcl does not run \"%.60s\" models; it runs: %s",
-                    at.file, type, family_choices());
+        return fail_unknown(at, "model_type", type, family_known, err);
     return VITCL_OK;
 }
 
@@ -151,12 +163,13 @@ vitcl_status config_read(struct config *config, const char *folder, vitcl_error 
     memset(config, 0, sizeof *config);
     if (!path)
         return fail_memory(err, strlen(folder));
+    if (file_exists(folder))
+        TRY(fail(err, VITCL_ERROR_IO, "%s is a file; a model is the folder it lies in", folder));
     if (!file_exists(path))
-        TRY(fail(
-            err, VITCL_ERROR_IO,
-            "%s: no such file. A model is a folder with config.json, model.safetensors and preprocessor_config.json, "
-            "as `hf download NAME --local-dir FOLDER` makes it",
-            path));
+        TRY(fail(err, VITCL_ERROR_IO,
+                 "%s: no such file. A model is a folder with config.json, model.safetensors and "
+                 "preprocessor_config.json, as published on the Hugging Face hub",
+                 path));
     TRY(json_read(&root, path, err));
     at = (struct json_at){root, path};
     TRY(read_family(config, at, err));

@@ -25,10 +25,9 @@ static const struct {
 
 #define ACTIVATION_NAMES (sizeof ACTIVATIONS / sizeof *ACTIVATIONS)
 
-const char *activation_choices(void)
+const char *activation_known(size_t index)
 {
-    return "gelu, gelu_python, gelu_new, gelu_fast, gelu_accurate, gelu_pytorch_tanh, gelu_tanh, quick_gelu, silu, "
-           "swish, relu, tanh";
+    return index < ACTIVATION_NAMES ? ACTIVATIONS[index].name : NULL;
 }
 
 const char *activation_name(enum activation activation)
@@ -101,7 +100,7 @@ const struct family *family_find(const char *model_type)
     return NULL;
 }
 
-const char *family_choices(void)
+const char *family_known(size_t index)
 {
-    return "vit";
+    return index < FAMILY_COUNT ? FAMILIES[index].model_type : NULL;
 }

@@ -25,8 +25,8 @@ const char *activation_name(enum activation activation);
 /* The activation that a name in a config.json stands for; false for a name vitcl does not know. */
 bool activation_find(const char *name, enum activation *activation);
 
-/* All names activation_find knows, "gelu, gelu_python, ...", for messages. */
-const char *activation_choices(void);
+/* The names activation_find knows, by index, for messages; NULL past the last. */
+const char *activation_known(size_t index);
 
 /* What a model puts on top of the last LayerNorm. */
 enum head {
@@ -78,7 +78,7 @@ struct family {
 /* The family of a model_type; NULL where vitcl has none. */
 const struct family *family_find(const char *model_type);
 
-/* All model types, "vit, ...", for messages. */
-const char *family_choices(void);
+/* The model types, by index, for messages; NULL past the last. */
+const char *family_known(size_t index);
 
 #endif

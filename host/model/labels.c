@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define MAX_LABELS     1000000 /* far above any published classifier; keeps a hostile count from becoming a size */
-#define DEFAULT_LABELS 2        /* transformers' num_labels where the file says nothing */
+#define DEFAULT_LABELS 2       /* transformers' num_labels where the file says nothing */
 
 static vitcl_status allocate(struct labels *labels, size_t count, vitcl_error *err)
 {

@@ -96,9 +96,6 @@ static bool nested_within(json_t *value, int levels)
 static vitcl_status parse_header(json_t **header, const unsigned char *text, size_t length, vitcl_error *err)
 {
     vitcl_status status;
-    /* jansson 2.14 overlooks a zero byte that follows a number or a literal. */
-    if (memchr(text, 0, length))
-        return fail(err, VITCL_ERROR_FORMAT, "header: not valid JSON: it has a zero byte");
     status = json_parse(header, (const char *)text, length, "header", err);
     if (status != VITCL_OK)
         return status;

@@ -103,7 +103,10 @@ static vitcl_status add_part(struct finder *f, struct weight *weight, const stru
 static vitcl_status fail_missing(struct finder *f, enum role role, size_t block, const char *suffix)
 {
     char name[NAME_SIZE];
-    make_name(name, "", f->config->family->names[role][0], block, suffix);
+    size_t g = 0;
+    while (!f->config->family->names[role][g]) /* not every generation has every tensor */
+        g++;
+    make_name(name, "", f->config->family->names[role][g], block, suffix);
     return fail(f->err, VITCL_ERROR_FORMAT, "the weights lack the tensor \"%s\" (under this or any other known name)",
                 name);
 }

@@ -86,7 +86,7 @@ static size_t launch_portable(const struct plan *plan, const struct step *step, 
 
 static const char *clblast_obstacle(const struct facts *facts)
 {
-    return facts->has_clblast ? NULL : "CLBlast needs a device with a compiler";
+    return facts->has_compiler ? NULL : "CLBlast needs a device with a compiler";
 }
 
 static size_t launch_clblast(const struct plan *plan, const struct step *step, const struct facts *facts,
@@ -97,9 +97,10 @@ static size_t launch_clblast(const struct plan *plan, const struct step *step, c
     add_arg(&out[0], arg_tensor(step->input[0]));
     add_arg(&out[0], arg_tensor(step->weight[0]));
     add_arg(&out[0], arg_tensor(step->output[0]));
-    out[1] = make_launch("bias_act", "bias_act", facts, 64, (size_t[]){n, rows, 1});
+    out[1] = make_launch("bias_act", "bias_act", facts, 64, (size_t[]){rows * n, 1, 1});
     add_arg(&out[1], arg_tensor(step->output[0]));
     add_arg(&out[1], arg_tensor(step->weight[1]));
+    add_arg(&out[1], arg_int(rows * n));
     add_arg(&out[1], arg_int(n));
     add_arg(&out[1], arg_int(step->activation));
     return 2;

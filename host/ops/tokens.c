@@ -6,8 +6,8 @@ static void cost(const struct plan *plan, struct step *step)
     const struct tensor *x = &plan->tensors[step->output[0]];
     const struct geometry *g = &plan->geometry;
     step->flops = (double)x->rows * (double)x->cols;
-    step->bytes = sizeof(float) * (double)x->cols *
-                  ((double)(g->batch * g->patches) + 1 + (double)g->tokens + (double)x->rows);
+    step->bytes =
+        sizeof(float) * (double)x->cols * ((double)(g->batch * g->patches) + 1 + (double)g->tokens + (double)x->rows);
 }
 
 static void reference(const struct plan *plan, const struct step *step, float *const *data, size_t first, size_t last)

@@ -31,7 +31,7 @@ vitcl_status plan_build(struct plan *plan, const struct config *config, const st
     int branch = NO_TENSOR;
 
     memset(plan, 0, sizeof *plan);
-    plan->logits = plan->embedding = plan->hidden = NO_TENSOR;
+    plan->outputs[OUTPUT_LOGITS] = plan->outputs[OUTPUT_EMBEDDING] = plan->outputs[OUTPUT_HIDDEN] = NO_TENSOR;
     set_geometry(&plan->geometry, config, batch);
 
     plan->pixels = new_tensor(&b, "pixel values", (size_t[]){batch, 3, config->image_height, config->image_width}, 4);
@@ -54,15 +54,16 @@ vitcl_status plan_build(struct plan *plan, const struct config *config, const st
 
     hidden = step_residual_norm(&b, "norm", &x, branch, &weights->norm);
     if (outputs & VITCL_OUTPUT_HIDDEN)
-        plan->hidden = keep_tensor(&b, hidden);
+        plan->outputs[OUTPUT_HIDDEN] = keep_tensor(&b, hidden);
     if (outputs & (VITCL_OUTPUT_EMBEDDING | VITCL_OUTPUT_LOGITS)) {
         pooled = step_pool(&b, "pool", hidden);
         if (weights->head == HEAD_POOLER)
             pooled = step_matmul(&b, "pooler", pooled, &weights->pooler, config->pooler_activation);
         if (outputs & VITCL_OUTPUT_EMBEDDING)
-            plan->embedding = keep_tensor(&b, pooled);
+            plan->outputs[OUTPUT_EMBEDDING] = keep_tensor(&b, pooled);
         if (outputs & VITCL_OUTPUT_LOGITS)
-            plan->logits = keep_tensor(&b, step_matmul(&b, "head", pooled, &weights->classifier, ACTIVATION_NONE));
+            plan->outputs[OUTPUT_LOGITS] =
+                keep_tensor(&b, step_matmul(&b, "head", pooled, &weights->classifier, ACTIVATION_NONE));
     }
     if (b.failed) {
         plan_free(plan);

@@ -79,16 +79,19 @@ struct geometry {
     size_t patches, tokens, width, heads, head_size;
 };
 
+/* The outputs of vitcl_output, in its order. */
+enum plan_output { OUTPUT_LOGITS, OUTPUT_EMBEDDING, OUTPUT_HIDDEN, OUTPUT_COUNT };
+
 struct plan {
     struct geometry geometry;
     struct step *steps;
     size_t step_count, step_capacity;
     struct tensor *tensors;
     size_t tensor_count, tensor_capacity;
-    int pixels;                    /* the input tensor */
-    int logits, embedding, hidden; /* output tensors; NO_TENSOR where not asked for */
-    size_t arena_bytes;            /* after plan_place */
-    size_t weight_bytes;           /* on the device, as float */
+    int pixels;                /* the input tensor */
+    int outputs[OUTPUT_COUNT]; /* tensors; NO_TENSOR where not asked for */
+    size_t arena_bytes;        /* after plan_place */
+    size_t weight_bytes;       /* on the device, as float */
 };
 
 /* build.c: writes the forward pass for `batch` images and the vitcl_output set `outputs`. The plan points into

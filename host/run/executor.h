@@ -7,8 +7,8 @@
 
 struct executor;
 
-/* Checks that the plan fits the device, compiles its kernels, allocates the arena, packs and uploads the weights.
- * The plan must outlive the executor and must not change. */
+/* Compiles the plan's kernels, allocates the arena, packs and uploads the weights. The plan must outlive the executor
+ * and must not change. */
 vitcl_status executor_create(struct executor **executor, struct device *device, const struct plan *plan,
                              vitcl_error *err);
 void executor_destroy(struct executor **executor);

@@ -9,12 +9,16 @@
 /* The recipe must end at the size the model takes. */
 static vitcl_status read_recipe(struct model *model, const char *folder, vitcl_error *err)
 {
-    const struct recipe *recipe = &model->recipe;
+    struct recipe *recipe = &model->recipe;
     const struct config *config = &model->config;
-    vitcl_status status = recipe_read(&model->recipe, folder, err);
+    vitcl_status status = recipe_read(recipe, folder, err);
     if (status != VITCL_OK)
         return status;
-    if (recipe->resize && (recipe->width != config->image_width || recipe->height != config->image_height))
+    if (!recipe->resize) { /* then images must come in the model's size, whatever `size` says */
+        recipe->width = config->image_width;
+        recipe->height = config->image_height;
+    }
+    if ((recipe->width != config->image_width || recipe->height != config->image_height))
         return fail(err, VITCL_ERROR_FORMAT,
                     "%s: the preprocessor makes images of %zux%zu, the model in config.json takes %zux%zu", folder,
                     recipe->width, recipe->height, config->image_width, config->image_height);
@@ -112,12 +116,7 @@ void model_scores(const struct model *model, const float *logits, float *scores)
 vitcl_status model_preprocess(const struct model *model, const vitcl_image *image, float *pixel_values,
                               vitcl_error *err)
 {
-    const struct config *config = &model->config;
     if (model->recipe_error.status != VITCL_OK)
         return fail(err, model->recipe_error.status, "%s", model->recipe_error.message);
-    if (!model->recipe.resize && (image->width != config->image_width || image->height != config->image_height))
-        return fail(err, VITCL_ERROR_FORMAT,
-                    "the preprocessor does not resize, the model takes %zux%zu, the image has %zux%zu pixels",
-                    config->image_width, config->image_height, image->width, image->height);
     return recipe_apply(&model->recipe, image, pixel_values, err);
 }

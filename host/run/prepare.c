@@ -5,43 +5,6 @@
 
 #include <stdlib.h>
 
-/* ---- does it fit? ---- */
-
-/* The largest batch whose plan needs no more than `room` bytes of arena, as far as bytes grow with the batch. */
-static size_t batch_that_fits(const struct plan *plan, uint64_t room)
-{
-    double per_image = (double)plan->arena_bytes / (double)plan->geometry.batch;
-    return per_image > 0 ? (size_t)((double)room / per_image) : 0;
-}
-
-static vitcl_status fail_too_big(const struct plan *plan, const struct facts *facts, uint64_t room, vitcl_error *err)
-{
-    size_t batch = batch_that_fits(plan, room);
-    double mega = 1e6;
-    if (batch == 0)
-        return fail(err, VITCL_ERROR_MEMORY,
-                    "this model does not fit the device: %.1f MB of weights and %.1f MB of activations per image; the "
-                    "device has %.1f MB, at most %.1f MB in one buffer",
-                    (double)plan->weight_bytes / mega, (double)plan->arena_bytes / mega / (double)plan->geometry.batch,
-                    (double)facts->memory / mega, (double)facts->max_alloc / mega);
-    return fail(err, VITCL_ERROR_MEMORY,
-                "batch %zu needs %.1f MB of activations beside %.1f MB of weights; the device has %.1f MB, at most "
-                "%.1f MB in one buffer. A batch of %zu fits (-b %zu)",
-                plan->geometry.batch, (double)plan->arena_bytes / mega, (double)plan->weight_bytes / mega,
-                (double)facts->memory / mega, (double)facts->max_alloc / mega, batch, batch);
-}
-
-static vitcl_status check_fit(const struct plan *plan, const struct facts *facts, vitcl_error *err)
-{
-    uint64_t room = facts->memory > plan->weight_bytes ? facts->memory - plan->weight_bytes : 0;
-    room = room < facts->max_alloc ? room : facts->max_alloc;
-    for (size_t t = 0; t < plan->tensor_count; t++)
-        if (plan->tensors[t].weight && plan->tensors[t].bytes > facts->max_alloc)
-            return fail(err, VITCL_ERROR_MEMORY, "%s has %zu bytes; the device takes at most %llu in one buffer",
-                        plan->tensors[t].name, plan->tensors[t].bytes, (unsigned long long)facts->max_alloc);
-    return plan->arena_bytes <= room ? VITCL_OK : fail_too_big(plan, facts, room, err);
-}
-
 /* ---- memory ---- */
 
 static vitcl_status upload_weight(struct executor *e, const struct tensor *tensor, struct buffer **buffer,
@@ -59,6 +22,16 @@ static vitcl_status upload_weight(struct executor *e, const struct tensor *tenso
     return status == VITCL_OK ? unmapped : status;
 }
 
+/* The place of an activation. A tensor that takes the place of another shares its buffer object: two objects over the
+ * same bytes in one kernel would be undefined. */
+static vitcl_status prepare_activation(struct executor *e, size_t t, vitcl_error *err)
+{
+    const struct tensor *tensor = &e->plan->tensors[t];
+    if (tensor->reuse != NO_TENSOR && e->plan->tensors[tensor->reuse].offset == tensor->offset)
+        return buffer_share(&e->buffers[t], e->buffers[tensor->reuse], tensor->name, err);
+    return buffer_slice(&e->buffers[t], e->arena, tensor->offset, tensor->bytes, tensor->name, err);
+}
+
 static vitcl_status prepare_memory(struct executor *e, vitcl_error *err)
 {
     const struct plan *plan = e->plan;
@@ -68,11 +41,10 @@ static vitcl_status prepare_memory(struct executor *e, vitcl_error *err)
     log_line(device_log(e->device), VITCL_LOG_PROGRESS, "uploading %.1f MB of weights",
              (double)plan->weight_bytes / 1e6);
     for (size_t t = 0; t < plan->tensor_count; t++) {
-        const struct tensor *tensor = &plan->tensors[t];
-        if (tensor->weight)
-            TRY(upload_weight(e, tensor, &e->buffers[t], err));
+        if (plan->tensors[t].weight)
+            TRY(upload_weight(e, &plan->tensors[t], &e->buffers[t], err));
         else
-            TRY(buffer_slice(&e->buffers[t], e->arena, tensor->offset, tensor->bytes, tensor->name, err));
+            TRY(prepare_activation(e, t, err));
     }
 done:
     return status;
@@ -169,7 +141,6 @@ vitcl_status executor_create(struct executor **executor, struct device *device, 
         return fail_memory(err, sizeof *e);
     e->plan = plan;
     e->device = device;
-    TRY(check_fit(plan, device_facts(device), err));
     e->buffers = calloc(plan->tensor_count, sizeof(struct buffer *));
     e->launches = calloc(plan->step_count * MAX_LAUNCHES, sizeof *e->launches);
     e->first_launch = calloc(plan->step_count + 1, sizeof *e->first_launch);

@@ -6,24 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a plan is made for where there is no device. */
-static const struct facts NO_DEVICE = {.is_cpu = true, .max_work_group = 64, .buffer_align = 64};
-
-vitcl_status session_plan(struct plan *plan, const struct device *device, const struct config *config,
-                          const struct weights *weights, size_t batch, unsigned outputs, const char *variants,
-                          vitcl_error *err)
-{
-    const struct facts *facts = device ? device_facts(device) : &NO_DEVICE;
-    vitcl_status status = plan_build(plan, config, weights, batch, outputs, err);
-    if (status != VITCL_OK)
-        return status;
-    TRY(ops_select(plan, facts, device ? variants : NULL, err)); /* the reference has no variants */
-    TRY(plan_place(plan, facts->buffer_align, err));
-done:
-    if (status != VITCL_OK)
-        plan_free(plan);
-    return status;
-}
+const struct facts NO_DEVICE = {.is_cpu = true, .max_work_group = 64, .buffer_align = 64};
 
 /* ---- slots ---- */
 
@@ -52,33 +35,38 @@ static vitcl_status create_slots(struct session *s, vitcl_error *err)
     for (size_t i = 0; i < VITCL_QUEUE_DEPTH; i++) {
         struct slot *slot = &s->slots[i];
         TRY(allocate(s, s->plan.pixels, &slot->pixels, err));
-        TRY(allocate(s, s->plan.logits, &slot->logits, err));
-        TRY(allocate(s, s->plan.embedding, &slot->embedding, err));
-        TRY(allocate(s, s->plan.hidden, &slot->hidden, err));
+        for (size_t k = 0; k < OUTPUT_COUNT; k++)
+            TRY(allocate(s, s->plan.outputs[k], &slot->outputs[k], err));
     }
 done:
     return status;
 }
 
-vitcl_status session_create(struct session **session, struct device *device, struct plan *plan, vitcl_error *err)
+static vitcl_status prepare(struct session *s, const struct request *request, vitcl_error *err)
 {
     vitcl_status status;
-    struct session *s = calloc(1, sizeof *s);
-
-    *session = s;
-    if (!s) {
-        plan_free(plan);
-        return fail_memory(err, sizeof *s);
-    }
-    s->plan = *plan;
-    memset(plan, 0, sizeof *plan);
-    s->device = device;
+    const struct facts *facts = s->device ? device_facts(s->device) : &NO_DEVICE;
+    TRY(plan_for(&s->plan, request, facts, err));
+    if (s->device)
+        TRY(check_fit(&s->plan, request, facts, err));
     TRY(create_slots(s, err));
-    if (device)
-        TRY(executor_create(&s->executor, device, &s->plan, err));
+    if (s->device)
+        TRY(executor_create(&s->executor, s->device, &s->plan, err));
     else
         TRY(reference_create(&s->reference, &s->plan, err));
 done:
+    return status;
+}
+
+vitcl_status session_create(struct session **session, struct device *device, const struct request *request,
+                            vitcl_error *err)
+{
+    vitcl_status status;
+    *session = calloc(1, sizeof **session);
+    if (!*session)
+        return fail_memory(err, sizeof **session);
+    (*session)->device = device;
+    status = prepare(*session, request, err);
     if (status != VITCL_OK)
         session_destroy(session);
     return status;
@@ -96,9 +84,8 @@ void session_destroy(struct session **session)
         reference_destroy(&s->reference);
     for (size_t i = 0; i < VITCL_QUEUE_DEPTH; i++) {
         free(s->slots[i].pixels);
-        free(s->slots[i].logits);
-        free(s->slots[i].embedding);
-        free(s->slots[i].hidden);
+        for (size_t k = 0; k < OUTPUT_COUNT; k++)
+            free(s->slots[i].outputs[k]);
     }
     plan_free(&s->plan);
     free(s);
@@ -107,33 +94,34 @@ void session_destroy(struct session **session)
 
 /* ---- runs ---- */
 
-static struct slot *next_slot(const struct session *s)
+static struct slot *next_slot(struct session *s)
 {
-    return (struct slot *)&s->slots[(s->oldest + s->in_flight) % VITCL_QUEUE_DEPTH];
+    return &s->slots[(s->oldest + s->in_flight) % VITCL_QUEUE_DEPTH];
 }
 
-float *session_next_pixels(const struct session *session)
+float *session_next_pixels(struct session *session)
 {
     return session->in_flight < VITCL_QUEUE_DEPTH ? next_slot(session)->pixels : NULL;
 }
 
-static vitcl_status read_output(struct session *s, int tensor, float *memory, size_t count, vitcl_error *err)
+/* Bytes of the first `count` images of a tensor. */
+static size_t bytes_of(const struct session *s, int tensor, size_t count)
 {
-    if (tensor == NO_TENSOR)
-        return VITCL_OK;
-    return buffer_read(executor_buffer(s->executor, tensor), memory,
-                       count * numbers_per_image(s, tensor) * sizeof(float), err);
+    return count * numbers_per_image(s, tensor) * sizeof(float);
 }
 
 static vitcl_status submit_to_device(struct session *s, struct slot *slot, vitcl_error *err)
 {
     vitcl_status status;
     struct buffer *pixels = executor_buffer(s->executor, s->plan.pixels);
-    TRY(buffer_write(pixels, slot->pixels, slot->count * numbers_per_image(s, s->plan.pixels) * sizeof(float), err));
+    TRY(buffer_write(pixels, slot->pixels, bytes_of(s, s->plan.pixels, slot->count), err));
     TRY(executor_enqueue(s->executor, err));
-    TRY(read_output(s, s->plan.logits, slot->logits, slot->count, err));
-    TRY(read_output(s, s->plan.embedding, slot->embedding, slot->count, err));
-    TRY(read_output(s, s->plan.hidden, slot->hidden, slot->count, err));
+    for (size_t k = 0; k < OUTPUT_COUNT; k++) {
+        int output = s->plan.outputs[k];
+        if (output != NO_TENSOR)
+            TRY(buffer_read(executor_buffer(s->executor, output), slot->outputs[k], bytes_of(s, output, slot->count),
+                            err));
+    }
     TRY(mark_create(&slot->mark, s->device, err));
 done:
     if (status != VITCL_OK)
@@ -141,21 +129,16 @@ done:
     return status;
 }
 
-static void copy(const struct session *s, int tensor, float *to, const float *from, size_t count)
-{
-    if (tensor != NO_TENSOR && to && from)
-        memcpy(to, from, count * numbers_per_image(s, tensor) * sizeof(float));
-}
-
 static void run_on_host(struct session *s, struct slot *slot)
 {
     float *const *data = s->reference.data;
-    copy(s, s->plan.pixels, data[s->plan.pixels], slot->pixels, slot->count);
+    memcpy(data[s->plan.pixels], slot->pixels, bytes_of(s, s->plan.pixels, slot->count));
     reference_run(&s->reference);
-    copy(s, s->plan.logits, slot->logits, s->plan.logits == NO_TENSOR ? NULL : data[s->plan.logits], slot->count);
-    copy(s, s->plan.embedding, slot->embedding, s->plan.embedding == NO_TENSOR ? NULL : data[s->plan.embedding],
-         slot->count);
-    copy(s, s->plan.hidden, slot->hidden, s->plan.hidden == NO_TENSOR ? NULL : data[s->plan.hidden], slot->count);
+    for (size_t k = 0; k < OUTPUT_COUNT; k++) {
+        int output = s->plan.outputs[k];
+        if (output != NO_TENSOR)
+            memcpy(slot->outputs[k], data[output], bytes_of(s, output, slot->count));
+    }
 }
 
 vitcl_status session_submit(struct session *session, size_t count, vitcl_error *err)
@@ -180,9 +163,11 @@ vitcl_status session_wait(struct session *session, const vitcl_results *results,
     session->in_flight--;
     if (status != VITCL_OK || !results)
         return status;
-    copy(session, session->plan.logits, results->logits, slot->logits, slot->count);
-    copy(session, session->plan.embedding, results->embedding, slot->embedding, slot->count);
-    copy(session, session->plan.hidden, results->hidden, slot->hidden, slot->count);
+    for (size_t k = 0; k < OUTPUT_COUNT; k++) {
+        float *const to[OUTPUT_COUNT] = {results->logits, results->embedding, results->hidden};
+        if (to[k] && slot->outputs[k])
+            memcpy(to[k], slot->outputs[k], bytes_of(session, session->plan.outputs[k], slot->count));
+    }
     return VITCL_OK;
 }
 
