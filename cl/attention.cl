@@ -1,78 +1,73 @@
-/* attention.cl - context = softmax(q k^T / sqrt(d)) v for each image and head, in three passes over scores [B,H,T,T].
+/* attention.cl - context = softmax(q k^T / sqrt(d)) v for each image and head, in one pass over the keys: no scores are
+ * stored, so memory does not grow with the square of T.
  *
- * qkv [B,T,3D] holds q, k and v beside each other, each [H,d]; context is [B,T,H,d]. The third axis of the launch
- * counts image and head together.
+ * qkv [B,T,3D] holds q, k and v beside each other, each [H,d]; context is [B,T,H,d]. One work-item computes one query of
+ * one head, four keys at a time. It keeps the largest score so far; when a larger one comes along, what has been summed
+ * is scaled down (Milakov and Gimelshein, "Online normalizer calculation for softmax").
  */
 
-/* The row of one token in qkv: part 0 is q, 1 is k, 2 is v. */
-static inline int qkv_row(int image_head, int token, int part, int T, int H, int d)
+static inline float dot_product(__global const float *restrict a, __global const float *restrict b, int count)
 {
-    return ((image_head / H * T + token) * 3 + part) * H * d + image_head % H * d;
+    float8 sums = 0.0f;
+    int c = 0;
+    for (; c + 8 <= count; c += 8)
+        sums += vload8(0, a + c) * vload8(0, b + c);
+    const float4 half_sum = sums.lo + sums.hi;
+    float sum = half_sum.x + half_sum.y + half_sum.z + half_sum.w;
+    for (; c < count; c++)
+        sum += a[c] * b[c];
+    return sum;
 }
 
-static inline float sum8(float8 v)
+static inline void scale_row(__global float *y, float scale, int count)
 {
-    const float4 half_sum = v.lo + v.hi;
-    return half_sum.x + half_sum.y + half_sum.z + half_sum.w;
+    for (int c = 0; c < count; c++)
+        y[c] *= scale;
 }
 
-/* scores[i,j] = scale * q_i . k_j. One work-item computes one query against four keys. */
-__kernel void attention_scores(__global const float *qkv, __global float *scores, int T, int H, int d, float scale)
+/* y += the sum of four rows of x, each with its weight. */
+static inline void add_rows(__global float *restrict y, __global const float *restrict x, int4 row, float4 weight,
+                            int count)
 {
-    const int i = get_global_id(1), image_head = get_global_id(2);
-    for (int j = 4 * get_global_id(0); j < min(4 * (int)get_global_id(0) + 4, T); j++) {
-        __global const float *q = qkv + qkv_row(image_head, i, 0, T, H, d);
-        __global const float *k = qkv + qkv_row(image_head, j, 1, T, H, d);
-        float8 sums = 0.0f;
-        int c = 0;
-        for (; c + 8 <= d; c += 8)
-            sums += vload8(0, q + c) * vload8(0, k + c);
-        float sum = sum8(sums);
-        for (; c < d; c++)
-            sum += q[c] * k[c];
-        scores[(image_head * T + i) * T + j] = scale * sum;
-    }
+    int c = 0;
+    for (; c + 8 <= count; c += 8)
+        vstore8(vload8(0, y + c) + weight.x * vload8(0, x + row.x + c) + weight.y * vload8(0, x + row.y + c) +
+                    weight.z * vload8(0, x + row.z + c) + weight.w * vload8(0, x + row.w + c),
+                0, y + c);
+    for (; c < count; c++)
+        y[c] += weight.x * x[row.x + c] + weight.y * x[row.y + c] + weight.z * x[row.z + c] + weight.w * x[row.w + c];
 }
 
-/* Each row of scores becomes exp(s - max) / sum. One work-item per row. */
-__kernel void attention_softmax(__global float *scores, int rows, int T)
+__kernel void attention(__global const float *restrict qkv, __global float *restrict context, int T, int H, int d,
+                        float scale)
 {
-    const int row = get_global_id(0);
-    if (row >= rows)
+    const int i = get_global_id(0), head = get_global_id(1), image = get_global_id(2);
+    const int width = H * d, stride = 3 * width;
+    if (i >= T)
         return;
-    __global float *s = scores + row * T;
-    float largest = s[0], sum = 0.0f;
-    for (int j = 1; j < T; j++)
-        largest = fmax(largest, s[j]);
-    for (int j = 0; j < T; j++) {
-        s[j] = exp(s[j] - largest);
-        sum += s[j];
-    }
-    for (int j = 0; j < T; j++)
-        s[j] /= sum;
-}
+    __global const float *q = qkv + (image * T + i) * stride + head * d;
+    __global const float *k = qkv + image * T * stride + width + head * d;
+    __global float *out = context + (image * T + i) * width + head * d;
+    float largest = -INFINITY, sum = 0.0f;
 
-/* context_i = sum over j of scores[i,j] v_j. One work-item computes eight neighbouring numbers. */
-__kernel void attention_context(__global const float *qkv, __global const float *scores, __global float *context,
-                                int T, int H, int d)
-{
-    const int first = 8 * get_global_id(0), i = get_global_id(1), image_head = get_global_id(2);
-    const int stride = 3 * H * d;
-    __global const float *s = scores + (image_head * T + i) * T;
-    __global const float *v = qkv + qkv_row(image_head, 0, 2, T, H, d);
-    __global float *out = context + ((image_head / H * T + i) * H + image_head % H) * d;
-
-    if (first + 8 <= d) {
-        float8 sum = 0.0f;
-        for (int j = 0; j < T; j++)
-            sum += s[j] * vload8(0, v + j * stride + first);
-        vstore8(sum, 0, out + first);
-        return;
+    for (int c = 0; c < d; c++)
+        out[c] = 0.0f;
+    for (int j = 0; j < T; j += 4) {
+        /* past the last key, the last one again with the weight 0 */
+        const int4 key = (int4)(j, j + 1, j + 2, j + 3), row = min(key, T - 1) * stride;
+        float4 score = scale * (float4)(dot_product(q, k + row.x, d), dot_product(q, k + row.y, d),
+                                        dot_product(q, k + row.z, d), dot_product(q, k + row.w, d));
+        score = key < T ? score : -INFINITY;
+        const float largest_here = fmax(fmax(score.x, score.y), fmax(score.z, score.w));
+        if (largest_here > largest) {
+            const float shrink = exp(largest - largest_here);
+            scale_row(out, shrink, d);
+            sum *= shrink;
+            largest = largest_here;
+        }
+        const float4 weight = exp(score - largest);
+        sum += weight.x + weight.y + weight.z + weight.w;
+        add_rows(out, k + width, row, weight, d);
     }
-    for (int c = first; c < d; c++) { /* the last numbers of a head size that 8 does not divide */
-        float sum = 0.0f;
-        for (int j = 0; j < T; j++)
-            sum += s[j] * v[j * stride + c];
-        out[c] = sum;
-    }
+    scale_row(out, 1.0f / sum, d);
 }

@@ -86,19 +86,17 @@ static void run_on_device(struct suite *suite, const struct plan *plan, int aren
 static double compare(const struct plan *plan, const struct reference *reference, const float *before, float *after)
 {
     const struct step *step = &plan->steps[0];
-    const int written[] = {step->output[0], step->output[1], step->workspace};
     double largest = 0;
-    for (size_t i = 0; i < COUNT(written); i++) {
-        const struct tensor *tensor = &plan->tensors[written[i]];
+    for (size_t i = 0; i < STEP_OUTPUTS; i++) {
+        const int output = step->output[i];
+        const struct tensor *tensor = &plan->tensors[output];
         size_t place;
         double deviation;
-        if (written[i] == NO_TENSOR)
+        if (output == NO_TENSOR)
             continue;
         place = tensor->offset / sizeof *after;
-        if (i < STEP_OUTPUTS) {
-            deviation = deviation_of(after + place, reference->data[written[i]], tensor->rows * tensor->cols);
-            largest = deviation > largest ? deviation : largest;
-        }
+        deviation = deviation_of(after + place, reference->data[output], tensor->rows * tensor->cols);
+        largest = deviation > largest ? deviation : largest;
         memcpy(after + place, before + place, tensor->bytes);
     }
     return largest;

@@ -2,8 +2,8 @@
  *
  * A job is a plan of one step. Its tensors lie apart in the arena, and everything that is no input is poison: the
  * outputs, so that an element left unwritten shows, and one multiplied by beta = 0; the rows that pad the inputs, and
- * the gaps between tensors, so that reading them shows. Only the outputs, the rows that pad them and the workspace may
- * be written.
+ * the gaps between tensors, so that reading them shows. Only the outputs and the rows that pad them may be
+ * written.
  */
 #ifndef VITCL_TESTS_SINGLE_STEP_H
 #define VITCL_TESTS_SINGLE_STEP_H

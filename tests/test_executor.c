@@ -6,7 +6,6 @@
 #include "run/verify.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -336,6 +335,10 @@ static void test_two_threads(void **state)
     pthread_t threads[2];
     vitcl_error err;
 
+    if (strstr(device_description(devices[0]), "Oclgrind")) {
+        print_message("SKIP: Oclgrind is not thread-safe (its issue 28)\n");
+        skip();
+    }
     assert_ok(device_open(&devices[1], selector ? selector : "", NULL, &err), &err);
     for (size_t i = 0; i < 2; i++) {
         struct worker *w = &workers[i];
@@ -357,44 +360,6 @@ static void test_two_threads(void **state)
     device_close(&devices[1]);
 }
 
-/* ---- a plan that the device can not hold ---- */
-
-/* What does not fit is refused with the largest batch that does. */
-static void test_too_large(void **state)
-{
-    struct fixture f;
-    struct plan plan;
-    struct request request = {.batch = 100, .outputs = VITCL_OUTPUT_LOGITS};
-    struct facts facts = *device_facts(device_or_skip(state));
-    size_t fitting = 0;
-    vitcl_error err;
-
-    fixture_open(&f, "vit/cls");
-    request.config = &f.config;
-    request.weights = &f.weights;
-    assert_ok(plan_for(&plan, &request, &facts, &err), &err);
-    facts.max_alloc = plan.arena_bytes / 3;
-    assert_int_equal(check_fit(&plan, &request, &facts, &err), VITCL_ERROR_MEMORY);
-    assert_contains(err.message, "batch 100 needs");
-    assert_non_null(strstr(err.message, "a batch of "));
-    assert_int_equal(sscanf(strstr(err.message, "a batch of "), "a batch of %zu fits", &fitting), 1);
-    plan_free(&plan);
-    for (request.batch = fitting; request.batch <= fitting + 1; request.batch++) {
-        assert_ok(plan_for(&plan, &request, &facts, &err), &err);
-        assert_int_equal(check_fit(&plan, &request, &facts, &err),
-                         request.batch == fitting ? VITCL_OK : VITCL_ERROR_MEMORY);
-        plan_free(&plan);
-    }
-    facts.max_alloc = facts.memory;
-    request.batch = 1;
-    assert_ok(plan_for(&plan, &request, &facts, &err), &err);
-    facts.memory = plan.weight_bytes + plan.arena_bytes / 2; /* the weights fit, one image does not */
-    assert_int_equal(check_fit(&plan, &request, &facts, &err), VITCL_ERROR_MEMORY);
-    assert_contains(err.message, "no batch fits");
-    plan_free(&plan);
-    fixture_close(&f);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -406,7 +371,6 @@ int main(void)
         cmocka_unit_test(test_two_in_flight),
         cmocka_unit_test(test_two_sessions),
         cmocka_unit_test(test_two_threads),
-        cmocka_unit_test(test_too_large),
     };
     return device_exit_code(cmocka_run_group_tests(tests, device_set_up, device_tear_down));
 }

@@ -1,7 +1,7 @@
 /* test_memory.c - plan_place never lets a step destroy what a later step reads.
  *
- * The oracle plays the plan on a map of the arena: each step stamps its number of tensor over the places of its outputs
- * and workspace, after it has checked that what it reads still bears its stamp. It knows nothing of lifetimes. Played
+ * The oracle plays the plan on a map of the arena: each step stamps its number of tensor over the places of its
+ * outputs, after it has checked that what it reads still bears its stamp. It knows nothing of lifetimes. Played
  * are real plans, hundreds of random ones, and one that is laid out by hand. Besides: every offset is aligned, the
  * arena ends where its last tensor ends, holds what any one step writes, and is no larger than all tensors apart.
  */
@@ -56,17 +56,13 @@ static void read_tensor(const struct arena *arena, int tensor, size_t step)
             fail_msg("step %zu finds tensor %d where %d should be", step, arena->stamp[unit], tensor);
 }
 
-#define STEP_WRITES (STEP_OUTPUTS + 1)
-
-/* The outputs and the workspace of a step; returns how many there are. */
-static size_t list_writes(const struct step *step, int writes[STEP_WRITES])
+/* The outputs of a step; returns how many there are. */
+static size_t list_writes(const struct step *step, int writes[STEP_OUTPUTS])
 {
     size_t count = 0;
     for (size_t i = 0; i < STEP_OUTPUTS; i++)
         if (step->output[i] != NO_TENSOR)
             writes[count++] = step->output[i];
-    if (step->workspace != NO_TENSOR)
-        writes[count++] = step->workspace;
     return count;
 }
 
@@ -76,7 +72,7 @@ static void play_step(const struct arena *arena, size_t s)
 {
     const struct plan *plan = arena->plan;
     const int *reads = plan->steps[s].input;
-    int writes[STEP_WRITES];
+    int writes[STEP_OUTPUTS];
     size_t count = list_writes(&plan->steps[s], writes);
 
     for (size_t i = 0; i < STEP_INPUTS; i++)
@@ -102,7 +98,7 @@ static size_t most_written(const struct plan *plan)
     size_t most = 0;
     for (size_t s = 0; s < plan->step_count; s++) {
         size_t bytes = 0;
-        int writes[STEP_WRITES];
+        int writes[STEP_OUTPUTS];
         size_t count = list_writes(&plan->steps[s], writes);
         for (size_t w = 0; w < count; w++)
             bytes += plan->tensors[writes[w]].bytes;
@@ -164,8 +160,7 @@ static int add_step(struct plan *plan, int input, int second_input, int output, 
     struct step step = {.op = OP_MATMUL,
                         .input = {input, second_input},
                         .weight = {NO_TENSOR, NO_TENSOR},
-                        .output = {output, second_output},
-                        .workspace = NO_TENSOR};
+                        .output = {output, second_output}};
     return plan_add_step(plan, &step);
 }
 
@@ -308,9 +303,6 @@ static void make_random_plan(struct plan *plan, uint32_t seed)
         add_tensor(plan, 1 + draw(&random, 12));
     for (size_t s = 0; s < steps; s++)
         add_random_step(plan, &random);
-    for (size_t s = 0; s < steps; s++) /* as ops_select does: when all steps are there */
-        if (draw(&random, 4) == 0)
-            assert_int_equal(plan_add_workspace(plan, (int)s, 1, 1 + draw(&random, 20), NULL), VITCL_OK);
 }
 
 static void test_random_plans(void **state)

@@ -2,9 +2,11 @@
  * gives for the same files in float64 (tests/fixtures/make_vit.py).
  *
  * Every tensor that a case stores is compared after the step that writes it, also in a batch of more images than the
- * case has. However the tensors are named the logits are the same to the bit.
+ * case has. However the tensors are named the logits are the same to the bit. A batch too large for a device is
+ * refused.
  */
 #include "fixture.h"
+#include "run/fit.h"
 #include "run/reference.h"
 #include "run/verify.h"
 
@@ -198,13 +200,51 @@ static void test_rounded_weights_show(void **state)
     fixture_close(&bfloat);
 }
 
+/* ---- a device that is too small ---- */
+
+/* What does not fit is refused with the largest batch that does. */
+static void test_too_large(void **state)
+{
+    struct fixture f;
+    struct plan plan;
+    struct request request = {.batch = 100, .outputs = VITCL_OUTPUT_LOGITS};
+    struct facts facts = {.is_cpu = true, .max_work_group = 64, .buffer_align = 64, .memory = 1u << 30};
+    size_t fitting = 0;
+    vitcl_error err;
+    (void)state;
+
+    fixture_open(&f, "vit/cls");
+    request.config = &f.config;
+    request.weights = &f.weights;
+    assert_ok(plan_for(&plan, &request, &facts, &err), &err);
+    facts.max_alloc = plan.arena_bytes / 3;
+    assert_int_equal(check_fit(&plan, &request, &facts, &err), VITCL_ERROR_MEMORY);
+    assert_contains(err.message, "batch 100 needs");
+    assert_non_null(strstr(err.message, "a batch of "));
+    assert_int_equal(sscanf(strstr(err.message, "a batch of "), "a batch of %zu fits", &fitting), 1);
+    plan_free(&plan);
+    for (request.batch = fitting; request.batch <= fitting + 1; request.batch++) {
+        assert_ok(plan_for(&plan, &request, &facts, &err), &err);
+        assert_int_equal(check_fit(&plan, &request, &facts, &err),
+                         request.batch == fitting ? VITCL_OK : VITCL_ERROR_MEMORY);
+        plan_free(&plan);
+    }
+    facts.max_alloc = facts.memory;
+    request.batch = 1;
+    assert_ok(plan_for(&plan, &request, &facts, &err), &err);
+    facts.memory = plan.weight_bytes + plan.arena_bytes / 2; /* the weights fit, one image does not */
+    assert_int_equal(check_fit(&plan, &request, &facts, &err), VITCL_ERROR_MEMORY);
+    assert_contains(err.message, "no batch fits");
+    plan_free(&plan);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stored_batch),
-        cmocka_unit_test(test_larger_batch),
-        cmocka_unit_test(test_names_do_not_matter),
-        cmocka_unit_test(test_rounded_weights_show),
+        cmocka_unit_test(test_stored_batch),        cmocka_unit_test(test_larger_batch),
+        cmocka_unit_test(test_names_do_not_matter), cmocka_unit_test(test_rounded_weights_show),
+        cmocka_unit_test(test_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,6 @@ static int add_weight(struct plan *plan, struct weight *weight, size_t rows, siz
 
 static void add_step(struct plan *plan, struct step step)
 {
-    step.workspace = NO_TENSOR;
     strcpy(step.label, "single step");
     assert_int_equal(plan_add_step(plan, &step), 0);
 }

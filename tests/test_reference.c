@@ -29,8 +29,7 @@ static struct one_step new_step(enum op op)
     return (struct one_step){.step = {.op = op,
                                       .input = {NO_TENSOR, NO_TENSOR},
                                       .weight = {NO_TENSOR, NO_TENSOR},
-                                      .output = {NO_TENSOR, NO_TENSOR},
-                                      .workspace = NO_TENSOR}};
+                                      .output = {NO_TENSOR, NO_TENSOR}}};
 }
 
 /* Adds a tensor with these numbers [rows,cols]. */

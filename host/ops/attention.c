@@ -1,5 +1,4 @@
 /* attention.c - context = softmax(q k^T / sqrt(d)) v per image and head; qkv [B,T,3,H,d] -> context [B,T,H,d]. */
-#include "base/size.h"
 #include "ops/ops.h"
 
 #include <math.h>
@@ -56,48 +55,19 @@ static void reference(const struct plan *plan, const struct step *step, float *c
     }
 }
 
-/* The portable variant's scores [B,H,T,T]. */
-static void workspace(const struct plan *plan, const struct step *step, size_t *rows, size_t *cols)
-{
-    const struct geometry *g = &plan->geometry;
-    (void)step;
-    *rows = g->batch * g->heads * g->tokens;
-    *cols = g->tokens;
-}
-
-static void add_sizes(struct launch *out, const struct geometry *g)
-{
-    add_arg(out, arg_int(g->tokens));
-    add_arg(out, arg_int(g->heads));
-    add_arg(out, arg_int(g->head_size));
-}
-
 static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
 {
     const struct geometry *g = &plan->geometry;
-    size_t image_heads = g->batch * g->heads, rows = image_heads * g->tokens;
-
-    out[0] = make_launch("attention", "attention_scores", facts, 16,
-                         (size_t[]){size_ceil_div(g->tokens, 4), g->tokens, image_heads});
-    add_arg(&out[0], arg_tensor(step->input[0]));
-    add_arg(&out[0], arg_tensor(step->workspace));
-    add_sizes(&out[0], g);
-    add_arg(&out[0], arg_float(scale_of(plan)));
-
-    out[1] = make_launch("attention", "attention_softmax", facts, 64, (size_t[]){rows, 1, 1});
-    add_arg(&out[1], arg_tensor(step->workspace));
-    add_arg(&out[1], arg_int(rows));
-    add_arg(&out[1], arg_int(g->tokens));
-
-    out[2] = make_launch("attention", "attention_context", facts, 8,
-                         (size_t[]){size_ceil_div(g->head_size, 8), g->tokens, image_heads});
-    add_arg(&out[2], arg_tensor(step->input[0]));
-    add_arg(&out[2], arg_tensor(step->workspace));
-    add_arg(&out[2], arg_tensor(step->output[0]));
-    add_sizes(&out[2], g);
-    return 3;
+    out[0] = make_launch("attention", "attention", facts, 16, (size_t[]){g->tokens, g->heads, g->batch});
+    add_arg(out, arg_tensor(step->input[0]));
+    add_arg(out, arg_tensor(step->output[0]));
+    add_arg(out, arg_int(g->tokens));
+    add_arg(out, arg_int(g->heads));
+    add_arg(out, arg_int(g->head_size));
+    add_arg(out, arg_float(scale_of(plan)));
+    return 1;
 }
 
-static const struct variant PORTABLE = {.name = "portable", .workspace = workspace, .launch = launch};
+static const struct variant PORTABLE = {.name = "portable", .launch = launch};
 
 const struct operation ATTENTION = {.cost = cost, .reference = reference, .variants = {&PORTABLE}};

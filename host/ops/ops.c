@@ -93,21 +93,13 @@ static vitcl_status check_index_range(const struct plan *plan, vitcl_error *err)
     return VITCL_OK;
 }
 
-static vitcl_status give_variant(struct plan *plan, size_t s, const struct variant *variant, const char *reason,
-                                 vitcl_error *err)
+static void give_variant(struct plan *plan, struct step *step, const struct variant *variant, const char *reason)
 {
-    struct step *step = &plan->steps[s];
     step->variant = variant;
     step->variant_name = variant->name;
     step->reason = reason;
     if (step->weight[0] != NO_TENSOR)
         plan->tensors[step->weight[0]].layout = variant->layout;
-    if (variant->workspace) {
-        size_t rows, cols;
-        variant->workspace(plan, step, &rows, &cols);
-        return plan_add_workspace(plan, (int)s, rows, cols, err);
-    }
-    return VITCL_OK;
 }
 
 vitcl_status ops_select(struct plan *plan, const struct facts *facts, const char *overrides, vitcl_error *err)
@@ -125,9 +117,11 @@ vitcl_status ops_select(struct plan *plan, const struct facts *facts, const char
         if (!chosen[op])
             chosen[op] = operation->choose ? operation->choose(plan, facts, &reason[op]) : operation->variants[0];
     }
-    for (size_t s = 0; s < plan->step_count && status == VITCL_OK; s++)
-        status = give_variant(plan, s, chosen[plan->steps[s].op], reason[plan->steps[s].op], err);
-    return status == VITCL_OK ? check_index_range(plan, err) : status;
+    for (size_t s = 0; s < plan->step_count; s++) {
+        enum op op = plan->steps[s].op;
+        give_variant(plan, &plan->steps[s], chosen[op], reason[op]);
+    }
+    return check_index_range(plan, err);
 }
 
 /* ---- helpers of the operations ---- */

@@ -38,8 +38,6 @@ struct variant {
     enum layout layout; /* of the step's first weight */
     /* NULL where it can run there, else why not. */
     const char *(*obstacle)(const struct facts *facts);
-    /* Rows and columns of its workspace in floats; a NULL function: it needs none. */
-    void (*workspace)(const struct plan *plan, const struct step *step, size_t *rows, size_t *cols);
     /* Writes up to MAX_LAUNCHES launches, returns how many. */
     size_t (*launch)(const struct plan *plan, const struct step *step, const struct facts *facts,
                      struct launch *launches);
@@ -64,7 +62,7 @@ extern const struct operation IM2PATCH, MATMUL, TOKENS, RESIDUAL_NORM, ATTENTION
 /* The operation of a step. */
 const struct operation *operation_of(enum op op);
 
-/* Gives every step of a fresh plan its cost, variant, workspace and weight layout. `overrides` is a comma list of
+/* Gives every step of a fresh plan its cost, variant and weight layout. `overrides` is a comma list of
  * "operation=variant", NULL or "" for none; an unknown name is VITCL_ERROR_ARGUMENT and lists the choices. */
 vitcl_status ops_select(struct plan *plan, const struct facts *facts, const char *overrides, vitcl_error *err);
 

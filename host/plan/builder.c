@@ -51,11 +51,8 @@ int keep_tensor(struct builder *b, int tensor)
 
 static struct step new_step(enum op op, int x, int output)
 {
-    return (struct step){.op = op,
-                         .input = {x, NO_TENSOR},
-                         .weight = {NO_TENSOR, NO_TENSOR},
-                         .output = {output, NO_TENSOR},
-                         .workspace = NO_TENSOR};
+    return (struct step){
+        .op = op, .input = {x, NO_TENSOR}, .weight = {NO_TENSOR, NO_TENSOR}, .output = {output, NO_TENSOR}};
 }
 
 static void add_step(struct builder *b, struct step *step, const char *label)

@@ -62,7 +62,6 @@ struct step {
     enum op op;
     char label[48];
     int input[STEP_INPUTS], weight[STEP_WEIGHTS], output[STEP_OUTPUTS];
-    int workspace; /* a tensor that lives during this step only; NO_TENSOR */
     enum activation activation;
     float eps;
     double flops;
@@ -103,9 +102,6 @@ vitcl_status plan_build(struct plan *plan, const struct config *config, const st
 int plan_add_tensor(struct plan *plan, const char *name, const size_t *shape, size_t rank);
 int plan_add_weight(struct plan *plan, const struct weight *weight, const char *name);
 int plan_add_step(struct plan *plan, const struct step *step);
-
-/* tensors.c: gives a step a workspace of [rows,cols] floats. */
-vitcl_status plan_add_workspace(struct plan *plan, int step, size_t rows, size_t cols, vitcl_error *err);
 
 /* memory.c: finds every activation's lifetime and lays all of them into one arena, each at a multiple of `align`. */
 vitcl_status plan_place(struct plan *plan, size_t align, vitcl_error *err);

@@ -71,17 +71,6 @@ int plan_add_step(struct plan *plan, const struct step *step)
     return (int)plan->step_count++;
 }
 
-vitcl_status plan_add_workspace(struct plan *plan, int step, size_t rows, size_t cols, vitcl_error *err)
-{
-    int tensor = plan_add_tensor(plan, "workspace", (size_t[]){rows, cols}, 2);
-    if (tensor == NO_TENSOR)
-        return fail(err, VITCL_ERROR_MEMORY, "%s: a workspace of %zu x %zu floats does not fit into memory",
-                    plan->steps[step].label, rows, cols);
-    plan->tensors[tensor].producer = step;
-    plan->steps[step].workspace = tensor;
-    return VITCL_OK;
-}
-
 void plan_free(struct plan *plan)
 {
     free(plan->steps);
