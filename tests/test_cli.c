@@ -4,6 +4,7 @@
  */
 #include "fixture.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -77,7 +78,7 @@ static void test_version(void **state)
 static void test_wrong_usage(void **state)
 {
     static const struct {
-        const char *message, *arguments[5];
+        const char *message, *arguments[7];
     } CASES[] = {
         {"--magic", {"--magic"}},
         {"'z'", {"-z"}},
@@ -91,10 +92,12 @@ static void test_wrong_usage(void **state)
         {"\"99999999999999999999\"", {"-m", DIGITS, "-b", "99999999999999999999", SIX}},
         {"\"3x\"", {"-m", DIGITS, "-k", "3x", SIX}},
         {"\"\"", {"-m", DIGITS, "-k", "", SIX}},
+        {"same file", {"-m", DIGITS, "--logits", "a.npy", "--embed", "a.npy", SIX}},
+        {"--verify", {"-m", DIGITS, "--logits", "a.npy", "--verify", SIX}},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(CASES); i++) {
-        const char *argv[7] = {VITCL_RUN};
+        const char *argv[9] = {VITCL_RUN};
         struct output output;
         memcpy(argv + 1, CASES[i].arguments, sizeof CASES[i].arguments);
         output = run_with(2, CHANGES("VITCL_MODEL"), NULL, argv);
@@ -247,6 +250,24 @@ static void test_bad_inputs_among_good_ones(void **state)
     output_free(&output);
 }
 
+/* What the model turns into NaN is no answer; the image beside it is answered. */
+static void test_nan(void **state)
+{
+    static float pixels[2 * 3 * 32 * 32] = {NAN};
+    char folder[PATH_SIZE], path[PATH_SIZE];
+    struct output output;
+    device_or_skip(state);
+    folder_create(folder);
+    path_join(path, folder, "two.npy");
+    npy_save(path, pixels, (size_t[]){2, 3, 32, 32}, 4);
+    output = RUN(1, "-q", "-m", DIGITS, path);
+    assert_null(strstr(output.out, "two.npy[0]"));
+    assert_contains(output.out, "two.npy[1]");
+    assert_contains(output.err, "two.npy[0]: the model gave NaN");
+    output_free(&output);
+    folder_remove(folder);
+}
+
 static void test_bad_inputs_in_json(void **state)
 {
     static const char *const BAD = FIXTURES "/images/bad/truncated.png";
@@ -374,6 +395,7 @@ int main(void)
         cmocka_unit_test(test_model_from_the_environment),
         cmocka_unit_test(test_topk),
         cmocka_unit_test(test_bad_inputs_among_good_ones),
+        cmocka_unit_test(test_nan),
         cmocka_unit_test(test_bad_inputs_in_json),
         cmocka_unit_test(test_folders),
         cmocka_unit_test(test_paths_on_stdin),

@@ -231,6 +231,24 @@ static void test_missing_bias(void **state)
     refuse_without(*state, suffixes, COUNT(suffixes), 2 * 6 + 2);
 }
 
+/* The fused layer has one name only, that of timm. */
+static void test_missing_fused_bias(void **state)
+{
+    struct model timm;
+    vitcl_error err;
+    size_t i = 0;
+    (void)state;
+    open_fixture(&timm, "cls_timm_names");
+    weights_free(&timm.weights);
+    while (strcmp(timm.file.entries[i].name, "blocks.0.attn.qkv.bias") != 0)
+        i++;
+    timm.file.count--;
+    memmove(&timm.file.entries[i], &timm.file.entries[i + 1], (timm.file.count - i) * sizeof *timm.file.entries);
+    assert_int_equal(weights_find(&timm.weights, &timm.config, &timm.file, &err), VITCL_ERROR_FORMAT);
+    assert_non_null(strstr(err.message, "lack the tensor \"blocks.0.attn.qkv.bias\""));
+    close_model(&timm);
+}
+
 static void test_wrong_shape(void **state)
 {
     struct bench *bench = *state;
@@ -366,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_ignored),
         cmocka_unit_test(test_missing),
         cmocka_unit_test(test_missing_bias),
+        cmocka_unit_test(test_missing_fused_bias),
         cmocka_unit_test(test_wrong_shape),
         cmocka_unit_test(test_surplus),
         cmocka_unit_test(test_doubled),
