@@ -1,6 +1,5 @@
 /* session.c - keeps the device busy: while it computes one batch, the host fills the next slot. */
 #include "run/session.h"
-#include "base/size.h"
 #include "run/verify.h"
 
 #include <stdlib.h>
