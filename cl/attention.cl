@@ -6,7 +6,7 @@
  * is scaled down (Milakov and Gimelshein, "Online normalizer calculation for softmax").
  */
 
-static inline float dot_product(__global const float *restrict a, __global const float *restrict b, int count)
+static inline float dot_product(__global const float *a, __global const float *b, int count)
 {
     float8 sums = 0.0f;
     int c = 0;
@@ -26,8 +26,7 @@ static inline void scale_row(__global float *y, float scale, int count)
 }
 
 /* y += the sum of four rows of x, each with its weight. */
-static inline void add_rows(__global float *restrict y, __global const float *restrict x, int4 row, float4 weight,
-                            int count)
+static inline void add_rows(__global float *y, __global const float *x, int4 row, float4 weight, int count)
 {
     int c = 0;
     for (; c + 8 <= count; c += 8)
@@ -54,7 +53,7 @@ __kernel void attention(__global const float *restrict qkv, __global float *rest
         out[c] = 0.0f;
     for (int j = 0; j < T; j += 4) {
         /* past the last key, the last one again with the weight 0 */
-        const int4 key = (int4)(j, j + 1, j + 2, j + 3), row = min(key, T - 1) * stride;
+        const int4 key = (int4)(j, j + 1, j + 2, j + 3), row = min(key, (int4)(T - 1)) * stride;
         float4 score = scale * (float4)(dot_product(q, k + row.x, d), dot_product(q, k + row.y, d),
                                         dot_product(q, k + row.z, d), dot_product(q, k + row.w, d));
         score = key < T ? score : -INFINITY;

@@ -38,12 +38,9 @@ static const char *parse_shape(struct npy_reader *npy, const char *at)
 {
     if (*at++ != '(')
         return "its shape is not a tuple";
-    for (;;) {
+    for (at += strspn(at, " "); *at != ')'; at += strspn(at, " ")) {
         char *end;
         unsigned long long side;
-        at += strspn(at, " ,");
-        if (*at == ')')
-            return NULL;
         if (*at < '0' || *at > '9' || npy->rank == NPY_MAX_RANK)
             return "its shape is not understood";
         errno = 0;
@@ -51,8 +48,11 @@ static const char *parse_shape(struct npy_reader *npy, const char *at)
         if (errno || side > SIZE_MAX)
             return "its shape is too large";
         npy->shape[npy->rank++] = (size_t)side;
-        at = end;
+        at = end + strspn(end, " ");
+        if (*at != ')' && *at++ != ',')
+            return "its shape is not understood";
     }
+    return NULL;
 }
 
 static const char *parse_header(struct npy_reader *npy, const char *header)

@@ -95,7 +95,7 @@ static void print_json(struct report *report, const char *file, const char *key,
     json_object_set_new(object, "file", name ? name : json_string("(a file name that is not UTF-8)"));
     json_object_set_new(object, "device", json_string(report->device));
     json_object_set_new(object, key, value);
-    text = json_dumps(object, JSON_REAL_PRECISION(9));
+    text = json_dumps(object, JSON_REAL_PRECISION(9) | JSON_ENSURE_ASCII);
     if (text)
         printf("%s\n%s", report->printed ? "," : "", text);
     free(text);
