@@ -173,8 +173,8 @@ VITCL_API void vitcl_model_get_info(const vitcl_model *model, vitcl_model_info *
 /* The name of class 0 <= index < C, in UTF-8; NULL outside. Lives as long as the model. */
 VITCL_API const char *vitcl_model_label(const vitcl_model *model, size_t index);
 
-/* How the model's logits [C] become scores [C]: softmax, or sigmoid for one label or a multi-label model (the rule of
- * the Hugging Face pipeline). In place is allowed. */
+/* How the model's logits [C] become scores [C]: softmax; sigmoid for one label or a multi-label model; unchanged for
+ * a regression (the rule of the Hugging Face pipeline). In place is allowed. */
 VITCL_API void vitcl_model_scores(const vitcl_model *model, const float *logits, float *scores);
 
 /* ---- images ----------------------------------------------------------------------------------------------------- */

@@ -1,5 +1,4 @@
 /* support.c - see support.h. */
-#define _XOPEN_SOURCE 700 /* nftw */
 #include "support.h"
 #include "base/file.h"
 

@@ -121,7 +121,7 @@ static void assert_defaults(const struct config *c)
     assert_int_equal(c->labels.count, 2);
     assert_string_equal(c->labels.names[0], "LABEL_0");
     assert_string_equal(c->labels.names[1], "LABEL_1");
-    assert_false(c->labels.multi_label);
+    assert_int_equal(c->labels.scores, SCORES_SOFTMAX);
 }
 
 static void test_defaults(void **state)
@@ -160,15 +160,10 @@ static void test_integers(void **state)
     static const struct {
         const char *key, *range, *outside[2];
     } rows[] = {
-        {"num_channels", "3 to 3", {"2", "4"}},
-        {"hidden_size", "1 to 65536", {"0", "65537"}},
-        {"num_hidden_layers", "1 to 4096", {"0", "4097"}},
-        {"num_attention_heads", "1 to 65536", {"0", "65537"}},
-        {"intermediate_size", "1 to 1048576", {"0", "1048577"}},
-        {"pooler_output_size", "1 to 65536", {"0", "65537"}},
-        {"image_size", "1 to 65536", {"0", "65537"}},
-        {"patch_size", "1 to 65536", {"0", "65537"}},
-        {"num_labels", "1 to 1000000", {"0", "1000001"}},
+        {"hidden_size", "1 to 65536", {"0", "65537"}},         {"num_hidden_layers", "1 to 4096", {"0", "4097"}},
+        {"num_attention_heads", "1 to 65536", {"0", "65537"}}, {"intermediate_size", "1 to 1048576", {"0", "1048577"}},
+        {"pooler_output_size", "1 to 65536", {"0", "65537"}},  {"image_size", "1 to 65536", {"0", "65537"}},
+        {"patch_size", "1 to 65536", {"0", "65537"}},          {"num_labels", "1 to 1000000", {"0", "1000001"}},
     };
     static const char *const hostile[] = {
         "-1", "-9223372036854775808", "9223372036854775807", "3.0", "3.5", "1e2", "'3'", "''", "true", "{}", "{'a':3}",
@@ -337,13 +332,25 @@ static void test_wrong_labels(void **state)
     refuse(*state, "'id2label': {'0': null}", VITCL_ERROR_FORMAT, "id2label: 0: expected a string");
 }
 
-static void test_multi_label(void **state)
+static void test_channels(void **state)
 {
-    assert_false(accept(*state, "'num_labels': 3")->labels.multi_label);
-    assert_false(accept(*state, "'num_labels': 3, 'problem_type': 'single_label_classification'")->labels.multi_label);
-    assert_true(accept(*state, "'num_labels': 3, 'problem_type': 'multi_label_classification'")->labels.multi_label);
-    assert_true(accept(*state, "'num_labels': 1")->labels.multi_label);
-    assert_true(accept(*state, "'id2label': {'0': 'a'}")->labels.multi_label);
+    accept(*state, "'num_channels': 3");
+    refuse(*state, "'num_channels': 1", VITCL_ERROR_UNSUPPORTED,
+           "num_channels: vitcl runs models of 3 channels, not 1");
+    refuse(*state, "'num_channels': 0", VITCL_ERROR_FORMAT, "num_channels: expected an integer from 1 ");
+}
+
+static void test_scores(void **state)
+{
+    assert_int_equal(accept(*state, "'num_labels': 3")->labels.scores, SCORES_SOFTMAX);
+    assert_int_equal(accept(*state, "'num_labels': 3, 'problem_type': 'single_label_classification'")->labels.scores,
+                     SCORES_SOFTMAX);
+    assert_int_equal(accept(*state, "'num_labels': 3, 'problem_type': 'multi_label_classification'")->labels.scores,
+                     SCORES_SIGMOID);
+    assert_int_equal(accept(*state, "'num_labels': 1")->labels.scores, SCORES_SIGMOID);
+    assert_int_equal(accept(*state, "'id2label': {'0': 'a'}")->labels.scores, SCORES_SIGMOID);
+    assert_int_equal(accept(*state, "'num_labels': 1, 'problem_type': 'regression'")->labels.scores, SCORES_LOGITS);
+    refuse(*state, "'problem_type': 'nonsense'", VITCL_ERROR_FORMAT, "problem_type: expected regression, ");
     refuse(*state, "'problem_type': 1", VITCL_ERROR_FORMAT, "problem_type: expected a string, found 1");
 }
 
@@ -393,7 +400,8 @@ int main(void)
         cmocka_unit_test(test_architectures),
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_wrong_labels),
-        cmocka_unit_test(test_multi_label),
+        cmocka_unit_test(test_channels),
+        cmocka_unit_test(test_scores),
         cmocka_unit_test(test_no_file),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

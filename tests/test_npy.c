@@ -331,30 +331,57 @@ static void test_no_such_folder(void **state)
     npy_discard(&writer);
 }
 
-/* The place is taken by a folder: the last step, the move, fails. */
-static void test_folder_in_the_way(void **state)
+/* Only files are replaced: never a folder, a device or a pipe. */
+static void test_no_file_in_the_way(void **state)
 {
     struct bench bench = *(struct bench *)*state;
-    const float values[10] = {0};
     struct npy_writer writer;
     path_join(bench.path, bench.folder, "folder");
     assert_int_equal(mkdir(bench.path, 0700), 0);
-    assert_true(npy_create(&writer, bench.path, (size_t[]){10}, 1));
+    assert_false(npy_create(&writer, bench.path, (size_t[]){10}, 1));
+    assert_int_equal(errno, EISDIR);
+    path_join(bench.path, bench.folder, "pipe");
+    assert_int_equal(mkfifo(bench.path, 0700), 0);
+    assert_false(npy_create(&writer, bench.path, (size_t[]){10}, 1));
+    assert_false(npy_is_npy(bench.path)); /* and nothing waits for its other end */
+    assert_false(npy_create(&writer, "/dev/null", (size_t[]){10}, 1));
+}
+
+/* Of a link, the file that it points to is replaced. */
+static void test_link(void **state)
+{
+    struct bench bench = *(struct bench *)*state;
+    const float values[10] = {0};
+    char link_path[PATH_SIZE];
+    struct stat info;
+    struct npy_writer writer;
+    path_join(bench.path, bench.folder, "target.npy");
+    path_join(link_path, bench.folder, "link.npy");
+    file_write(bench.path, "old", 3);
+    assert_int_equal(symlink(bench.path, link_path), 0);
+    assert_true(npy_create(&writer, link_path, (size_t[]){10}, 1));
     assert_true(npy_append(&writer, values, 1));
-    assert_false(npy_finish(&writer));
+    assert_true(npy_finish(&writer));
     npy_discard(&writer);
-    path_join(bench.path, bench.folder, "folder.part");
-    assert_false(exists(bench.path));
+    assert_int_equal(lstat(link_path, &info), 0);
+    assert_true(S_ISLNK(info.st_mode));
+    assert_true(npy_is_npy(bench.path));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_headers_of_numpy), cmocka_unit_test(test_other_arrays),
-        cmocka_unit_test(test_cut_off),          cmocka_unit_test(test_other_files),
-        cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_written_header),
-        cmocka_unit_test(test_interrupted),      cmocka_unit_test(test_disk_full),
-        cmocka_unit_test(test_no_such_folder),   cmocka_unit_test(test_folder_in_the_way),
+        cmocka_unit_test(test_headers_of_numpy),
+        cmocka_unit_test(test_other_arrays),
+        cmocka_unit_test(test_cut_off),
+        cmocka_unit_test(test_other_files),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_written_header),
+        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_no_such_folder),
+        cmocka_unit_test(test_no_file_in_the_way),
+        cmocka_unit_test(test_link),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,7 +1,6 @@
 /* test_safetensors.c - what safetensors_open accepts, and what the table then holds. What it refuses is tested in
  * test_safetensors_refused.c.
  */
-#define _XOPEN_SOURCE 700
 #include "safetensors_bench.h"
 
 /* ---- accepted ---------------------------------------------------------------------------------------------------- */

@@ -2,7 +2,6 @@
  * refusal must have the right status and a message that begins with the file and names the rule; the caller's table
  * must then be all zero.
  */
-#define _XOPEN_SOURCE 700
 #include "safetensors_bench.h"
 
 /* ---- refused ----------------------------------------------------------------------------------------------------- */

@@ -76,7 +76,9 @@ static bool report_batch(struct job *job, const struct batch *batch)
     for (size_t i = 0; i < batch->count; i++) {
         const float *logits = r->logits ? r->logits + i * job->info.classes : NULL;
         const float *embedding = r->embedding ? r->embedding + i * job->info.embedding : NULL;
-        if (!all_finite(logits, job->info.classes) || !all_finite(embedding, job->info.embedding)) {
+        const float *hidden = r->hidden ? r->hidden + i * job->info.tokens * job->info.width : NULL;
+        if (!all_finite(logits, job->info.classes) || !all_finite(embedding, job->info.embedding) ||
+            !all_finite(hidden, job->info.tokens * job->info.width)) {
             char message[NAME_SIZE + 100];
             snprintf(message, sizeof message, "%s: the model gave NaN or infinity; --verify shows at which step",
                      batch->names[i]);
@@ -193,6 +195,7 @@ static bool add_image(struct job *job, const char *path)
 {
     vitcl_error error;
     vitcl_image image;
+    char message[NAME_SIZE + sizeof error.message];
     vitcl_status status = vitcl_image_read(&image, path, &error);
     if (status == VITCL_OK) {
         status = vitcl_model_preprocess(job->model, &image, next_pixels(job), &error);
@@ -200,7 +203,12 @@ static bool add_image(struct job *job, const char *path)
     }
     if (status == VITCL_OK)
         return accept(job, path);
-    fail_input(job, path, error.message);
+    if (strncmp(error.message, path, strlen(path)) == 0) { /* as messages about a file begin */
+        fail_input(job, path, error.message);
+    } else {
+        snprintf(message, sizeof message, "%s: %s", path, error.message);
+        fail_input(job, path, message);
+    }
     return true;
 }
 
@@ -255,13 +263,25 @@ static bool run_all(struct job *job, const struct input_list *inputs)
 
 /* ---- setting up and clearing away ---- */
 
+/* Images in a file; 1 for what can not be read, which will be said later. */
+static size_t images_in(const char *path)
+{
+    struct npy_reader npy;
+    size_t rows = 1;
+    if (npy_is_npy(path) && !npy_open(&npy, path)) {
+        rows = npy.rank == 4 ? npy.shape[0] : 1;
+        npy_close(&npy);
+    }
+    return rows;
+}
+
 /* A batch larger than there are images would only compute what nobody asked for. */
 static size_t useful_batch(const struct input_list *inputs, size_t batch_size)
 {
-    for (size_t i = 0; i < inputs->count; i++)
-        if (npy_is_npy(inputs->paths[i]))
-            return batch_size; /* it may hold any number of images */
-    return inputs->count && inputs->count < batch_size ? inputs->count : batch_size;
+    size_t images = 0;
+    for (size_t i = 0; i < inputs->count && images < batch_size; i++)
+        images += images_in(inputs->paths[i]);
+    return images && images < batch_size ? images : batch_size;
 }
 
 static bool allocate(struct job *job)
@@ -273,17 +293,20 @@ static bool allocate(struct job *job)
     return fine || fail_memory();
 }
 
+/* Files first: a name that can not be written must not cost the wait for the device. */
 static bool set_up(struct job *job, const struct options *options, vitcl_context *context)
 {
     vitcl_error error;
     const vitcl_session_params params = {.batch_size = job->batch_size, .outputs = outputs_kept(options, &job->info)};
-    vitcl_status status = vitcl_session_create(&job->session, context, job->model, &params, &error);
-    progress_idle();
-    if (status != VITCL_OK) {
-        complain(&error);
+    vitcl_status status;
+
+    if (!allocate(job) || !outputs_open(&job->outputs, options, &job->info, job->batch_size))
         return false;
-    }
-    return allocate(job) && outputs_open(&job->outputs, options, &job->info, job->batch_size);
+    status = vitcl_session_create(&job->session, context, job->model, &params, &error);
+    progress_idle();
+    if (status != VITCL_OK)
+        complain(&error);
+    return status == VITCL_OK;
 }
 
 static void clear_away(struct job *job)

@@ -63,11 +63,15 @@ static void expand_folder(struct input_list *list, const char *folder, bool recu
         struct stat info;
         if (path)
             snprintf(path, size, "%s/%s", folder, name);
-        if (path && name[0] != '.' && stat(path, &info) == 0) {
-            if (S_ISDIR(info.st_mode) && recursive && depth < MAX_DEPTH)
+        if (path && name[0] != '.') {
+            if (stat(path, &info) != 0) {
+                if (looks_like_input(name))
+                    complain(list, path, strerror(errno));
+            } else if (S_ISDIR(info.st_mode) && recursive && depth < MAX_DEPTH) {
                 expand_folder(list, path, recursive, depth + 1);
-            else if (S_ISREG(info.st_mode) && looks_like_input(name))
+            } else if (S_ISREG(info.st_mode) && looks_like_input(name)) {
                 add(list, path);
+            }
         }
         free(path);
         free(entries[i]);
@@ -95,12 +99,22 @@ static void expand_stdin(struct input_list *list, bool recursive)
     char *line = NULL;
     size_t size = 0;
     ssize_t length;
+    size_t before = list->count;
+    bool failed_before = list->failed;
     while ((length = getline(&line, &size, stdin)) >= 0) {
+        if (strlen(line) != (size_t)length) {
+            complain(list, "-", "stdin has zero bytes; one path a line is expected (find without -print0)");
+            break;
+        }
         while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
             line[--length] = '\0';
         if (length > 0)
             expand_path(list, line, recursive);
     }
+    if (ferror(stdin))
+        complain(list, "-", "stdin can not be read");
+    else if (list->count == before && list->failed == failed_before)
+        complain(list, "-", "no paths on stdin");
     free(line);
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MAGIC       "\x93NUMPY"
 #define MAGIC_SIZE  6
@@ -17,7 +18,9 @@
 bool npy_is_npy(const char *path)
 {
     char magic[MAGIC_SIZE];
-    FILE *file = fopen(path, "rb");
+    struct stat info;
+    bool regular = stat(path, &info) == 0 && S_ISREG(info.st_mode); /* a pipe would block */
+    FILE *file = regular ? fopen(path, "rb") : NULL;
     bool found = file && fread(magic, 1, MAGIC_SIZE, file) == MAGIC_SIZE && memcmp(magic, MAGIC, MAGIC_SIZE) == 0;
     if (file)
         fclose(file);
@@ -150,9 +153,25 @@ static bool write_header(struct npy_writer *npy)
     return fwrite(header, 1, sizeof header, npy->file) == sizeof header;
 }
 
+static bool give_up(struct npy_writer *npy)
+{
+    npy_discard(npy);
+    return false;
+}
+
+/* A device, a pipe or a folder must not be replaced by a file; errno says why. */
+static bool may_replace(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return true;
+    errno = S_ISDIR(info.st_mode) ? EISDIR : EINVAL;
+    return S_ISREG(info.st_mode);
+}
+
 bool npy_create(struct npy_writer *npy, const char *path, const size_t *shape, size_t rank)
 {
-    size_t size = strlen(path) + sizeof ".part";
+    size_t size;
     memset(npy, 0, sizeof *npy);
     npy->rank = rank;
     npy->row_size = 1;
@@ -160,16 +179,18 @@ bool npy_create(struct npy_writer *npy, const char *path, const size_t *shape, s
         npy->shape[i] = shape[i];
         npy->row_size *= shape[i];
     }
-    npy->path = strdup(path);
+    npy->path = realpath(path, NULL); /* of a link, what it points to is replaced */
+    if (!npy->path)
+        npy->path = strdup(path);
+    if (!npy->path || !may_replace(npy->path))
+        return give_up(npy);
+    size = strlen(npy->path) + sizeof ".part";
     npy->temporary = malloc(size);
-    if (npy->path && npy->temporary) {
-        snprintf(npy->temporary, size, "%s.part", path);
+    if (npy->temporary) {
+        snprintf(npy->temporary, size, "%s.part", npy->path);
         npy->file = fopen(npy->temporary, "wb");
     }
-    if (npy->file && write_header(npy))
-        return true;
-    npy_discard(npy);
-    return false;
+    return (npy->file && write_header(npy)) || give_up(npy);
 }
 
 bool npy_append(struct npy_writer *npy, const float *values, size_t rows)

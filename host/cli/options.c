@@ -164,6 +164,9 @@ static int check(const struct options *o)
     if (takes_inputs && o->input_count == 0)
         return usage("%s", "no input: name an image, a folder, a .npy file, or - for paths on stdin");
     for (size_t i = 0; i < 4; i++)
+        if (same(files[i], ""))
+            return usage("%s", "an output file has no name");
+    for (size_t i = 0; i < 4; i++)
         for (size_t k = 0; k < i; k++)
             if (same(files[i], files[k]))
                 return usage("two outputs have the same file: %s", files[i]);

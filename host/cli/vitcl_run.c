@@ -4,8 +4,11 @@
 #include "cli/progress.h"
 #include "cli/terminal.h"
 
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 int complain(const vitcl_error *error)
 {
@@ -45,6 +48,13 @@ static int run(const struct options *options)
     vitcl_error error;
     vitcl_model *model;
     int code;
+    if (options->mode == MODE_HELP || options->mode == MODE_VERSION) {
+        if (options->mode == MODE_HELP)
+            options_print_help();
+        else
+            printf("vitcl_run %s\n", vitcl_version());
+        return 0;
+    }
     if (options->mode == MODE_LIST_DEVICES)
         return list_devices();
     if (vitcl_model_create(&model, options->model, &error) != VITCL_OK)
@@ -54,20 +64,28 @@ static int run(const struct options *options)
     return code;
 }
 
+/* A caller may have closed stdin, stdout or stderr: the next file opened would take its place, and get what is meant
+ * for it. */
+static bool occupy_standard_files(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= 2);
+    if (fd > 2)
+        close(fd);
+    return fd > 2;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
-    int code = options_parse(&options, argc, argv);
+    int code;
+    if (!occupy_standard_files())
+        return EXIT_FAILED;
+    code = options_parse(&options, argc, argv);
     if (code)
         return code;
-    if (options.mode == MODE_HELP) {
-        options_print_help();
-        return 0;
-    }
-    if (options.mode == MODE_VERSION) {
-        printf("vitcl_run %s\n", vitcl_version());
-        return 0;
-    }
     setenv("POCL_AFFINITY", "1", 0); /* without it PoCL leaves all but one core idle in about half of all runs */
     if (!options.quiet)
         progress_start();

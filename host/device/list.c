@@ -1,4 +1,5 @@
 /* list.c - every device of every platform. A platform without devices, or one whose driver fails, is passed over. */
+#include "base/text.h"
 #include "device/device_cl.h"
 
 #include <stdio.h>
@@ -139,24 +140,44 @@ static vitcl_status add_platform(struct growing *all, cl_platform_id platform, u
     return VITCL_OK;
 }
 
-static vitcl_status fail_no_device(cl_uint platforms, vitcl_error *err)
+/* "Clover: CL_DEVICE_NOT_FOUND; ...": what each platform answers. */
+static void add_answers(struct text *text, const cl_platform_id *platforms, cl_uint count)
+{
+    for (cl_uint p = 0; p < count; p++) {
+        char name[128] = "";
+        cl_uint devices = 0;
+        cl_int code = clGetDeviceIDs(platforms[p], CL_DEVICE_TYPE_ALL, 0, NULL, &devices);
+        clGetPlatformInfo(platforms[p], CL_PLATFORM_NAME, sizeof name - 1, name, NULL);
+        text_add(text, "%s%s answers %s", p ? "; " : "", name, cl_name(code));
+    }
+}
+
+static vitcl_status fail_no_device(const cl_platform_id *platforms, cl_uint count, vitcl_error *err)
 {
     const char *vendors = getenv("OCL_ICD_VENDORS");
-    vitcl_status status = fail(
-        err, VITCL_ERROR_DEVICE,
-        "no OpenCL device: %s.\n"
-        "The OpenCL loader looks for drivers (*.icd files) in %s%s.\n"
-        "Install the driver of your device, for example on Debian or Ubuntu:\n"
-        "  any CPU:     apt-get install pocl-opencl-icd\n"
-        "  NVIDIA GPU:  apt-get install nvidia-opencl-icd (in a container: echo libnvidia-opencl.so.1 > "
-        "/etc/OpenCL/vendors/nvidia.icd)\n"
-        "  AMD GPU:     apt-get install rocm-opencl-icd, or mesa-opencl-icd with RUSTICL_ENABLE=radeonsi\n"
-        "  Intel GPU:   apt-get install intel-opencl-icd\n"
-        "and make sure that you may use the device (groups video and render)",
-        platforms ? "OpenCL platforms are installed, but none of them offers a device" : "no platform is installed",
-        vendors ? vendors : "/etc/OpenCL/vendors", vendors ? " (from OCL_ICD_VENDORS)" : "");
+    struct text answers = {0};
+    vitcl_status status;
+
+    if (count) {
+        text_add(&answers, "the platforms installed offer none (");
+        add_answers(&answers, platforms, count);
+        text_add(&answers, "). A driver may need a device file, or a writable HOME");
+    }
+    status = fail(err, VITCL_ERROR_DEVICE,
+                  "no OpenCL device: %s.\n"
+                  "The OpenCL loader looks for drivers (*.icd files) in %s%s.\n"
+                  "Install the driver of your device, for example on Debian or Ubuntu:\n"
+                  "  any CPU:     apt-get install pocl-opencl-icd\n"
+                  "  NVIDIA GPU:  apt-get install nvidia-opencl-icd (in a container: echo libnvidia-opencl.so.1 > "
+                  "/etc/OpenCL/vendors/nvidia.icd)\n"
+                  "  AMD GPU:     apt-get install rocm-opencl-icd, or mesa-opencl-icd with RUSTICL_ENABLE=radeonsi\n"
+                  "  Intel GPU:   apt-get install intel-opencl-icd\n"
+                  "and make sure that you may use the device (groups video and render)",
+                  answers.chars ? answers.chars : "no platform is installed", vendors ? vendors : "/etc/OpenCL/vendors",
+                  vendors ? " (from OCL_ICD_VENDORS)" : "");
     if (err)
-        err->cl_code = platforms ? CL_DEVICE_NOT_FOUND : -1001;
+        err->cl_code = count ? CL_DEVICE_NOT_FOUND : -1001;
+    text_free(&answers);
     return status;
 }
 
@@ -172,16 +193,16 @@ vitcl_status list_candidates(struct candidate **list, cl_device_id **ids, size_t
     *count = 0;
     /* Without a platform this is -1001; whatever the code, there is no device then. */
     if (clGetPlatformIDs(0, NULL, &platform_count) != CL_SUCCESS || platform_count == 0)
-        return fail_no_device(0, err);
+        return fail_no_device(NULL, 0, err);
     platforms = calloc(platform_count, sizeof(cl_platform_id));
     if (!platforms)
         return fail_memory(err, platform_count * sizeof *platforms);
     if (clGetPlatformIDs(platform_count, platforms, NULL) != CL_SUCCESS)
-        TRY(fail_no_device(0, err));
+        TRY(fail_no_device(NULL, 0, err));
     for (cl_uint p = 0; p < platform_count; p++)
         TRY(add_platform(&all, platforms[p], p, err));
     if (all.count == 0)
-        TRY(fail_no_device(platform_count, err));
+        TRY(fail_no_device(platforms, platform_count, err));
     candidates_finish(all.list, all.count); /* before the probe: a run selects without one */
     for (size_t i = 0; probe && i < all.count; i++)
         all.list[i].info.compiler_works = all.list[i].info.compiler_works && compiles(all.ids[i]);

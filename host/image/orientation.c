@@ -27,6 +27,7 @@ static int find_in_directory(ExifData *data)
     case EXIF_FORMAT_SSHORT:
         return exif_get_short(entry->data, order);
     case EXIF_FORMAT_LONG:
+    case EXIF_FORMAT_SLONG:
         return (int)exif_get_long(entry->data, order);
     default:
         return 0;

@@ -116,7 +116,10 @@ static vitcl_status read_numbers(struct config *c, struct json_at at, vitcl_erro
     c->eps = family->defaults.eps;
     TRY(read_sides(at, "image_size", &c->image_height, &c->image_width, err));
     TRY(read_sides(at, "patch_size", &c->patch_height, &c->patch_width, err));
-    TRY(json_get_size(at, "num_channels", 3, 3, &channels, err));
+    TRY(json_get_size(at, "num_channels", 1, MAX_WIDTH, &channels, err));
+    if (channels != 3)
+        TRY(fail(err, VITCL_ERROR_UNSUPPORTED, "%s: num_channels: vitcl runs models of 3 channels, not %zu", at.file,
+                 channels));
     TRY(json_get_size(at, "hidden_size", 1, MAX_WIDTH, &c->width, err));
     TRY(json_get_size(at, "num_hidden_layers", 1, MAX_LAYERS, &c->layers, err));
     TRY(json_get_size(at, "num_attention_heads", 1, MAX_WIDTH, &c->heads, err));

@@ -72,6 +72,21 @@ static vitcl_status make_names(struct labels *labels, size_t count, vitcl_error 
     return status;
 }
 
+static vitcl_status find_scores(struct labels *labels, struct json_at config, const char *problem, vitcl_error *err)
+{
+    labels->scores = labels->count == 1 ? SCORES_SIGMOID : SCORES_SOFTMAX;
+    if (!*problem || strcmp(problem, "single_label_classification") == 0)
+        return VITCL_OK;
+    if (strcmp(problem, "regression") == 0)
+        labels->scores = SCORES_LOGITS;
+    else if (strcmp(problem, "multi_label_classification") == 0)
+        labels->scores = SCORES_SIGMOID;
+    else
+        return json_unexpected(config, "problem_type",
+                               "regression, single_label_classification or multi_label_classification", err);
+    return VITCL_OK;
+}
+
 vitcl_status labels_read(struct labels *labels, struct json_at config, vitcl_error *err)
 {
     vitcl_status status = VITCL_OK;
@@ -88,7 +103,7 @@ vitcl_status labels_read(struct labels *labels, struct json_at config, vitcl_err
         TRY(read_map(labels, config, map, err));
     else
         TRY(make_names(labels, count, err));
-    labels->multi_label = labels->count == 1 || strcmp(problem, "multi_label_classification") == 0;
+    TRY(find_scores(labels, config, problem, err));
 done:
     if (status != VITCL_OK)
         labels_free(labels);

@@ -4,10 +4,13 @@
 
 #include "base/json.h"
 
+/* How logits become scores: the rule of transformers' image-classification pipeline. */
+enum scores { SCORES_SOFTMAX, SCORES_SIGMOID, SCORES_LOGITS };
+
 struct labels {
     char **names; /* [count] */
     size_t count;
-    bool multi_label; /* several classes may hold at once: scores are sigmoids */
+    enum scores scores;
 };
 
 /* Reads id2label, num_labels and problem_type. Without id2label the names are LABEL_0, LABEL_1, ... as in

@@ -62,6 +62,8 @@ static vitcl_status read_header_length(const struct mapped_file *file, size_t *l
                     LENGTH_BYTES);
     for (int i = LENGTH_BYTES; i-- > 0;)
         claimed = claimed << 8 | file->data[i];
+    if (file->size > 16 && memcmp(file->data, "version https://", 16) == 0)
+        return fail(err, VITCL_ERROR_FORMAT, "this is Git LFS's pointer to the weights, not the weights: git lfs pull");
     if (claimed > MAX_HEADER_BYTES)
         return fail(err, VITCL_ERROR_FORMAT,
                     "header too large: %" PRIu64 " bytes, expected at most %d; is this a .safetensors file?", claimed,

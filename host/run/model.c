@@ -100,7 +100,11 @@ void model_scores(const struct model *model, const float *logits, float *scores)
 {
     size_t count = model_classes(model);
     double sum = 0, largest = -INFINITY;
-    if (model->config.labels.multi_label) {
+    if (model->config.labels.scores == SCORES_LOGITS) {
+        memmove(scores, logits, count * sizeof *scores);
+        return;
+    }
+    if (model->config.labels.scores == SCORES_SIGMOID) {
         for (size_t i = 0; i < count; i++)
             scores[i] = (float)(1 / (1 + exp(-(double)logits[i])));
         return;

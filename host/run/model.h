@@ -24,8 +24,8 @@ size_t model_classes(const struct model *model);
 /* E: length of the vector the classifier reads, or of pooler_output; 0 where the model has neither. */
 size_t model_embedding(const struct model *model);
 
-/* scores [C] of logits [C], by the rule of the Hugging Face pipeline: softmax, or sigmoid for one label or several at
- * once. In place is allowed. */
+/* scores [C] of logits [C], by the rule of the Hugging Face pipeline: softmax; sigmoid for one label or several at
+ * once; the logits themselves for a regression. In place is allowed. */
 void model_scores(const struct model *model, const float *logits, float *scores);
 
 /* pixel_values [3,H,W], caller's memory. */
