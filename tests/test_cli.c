@@ -324,6 +324,22 @@ static void test_folders(void **state)
     folder_remove(folder);
 }
 
+/* What is no list of paths, and what is no file, is said: nothing waits, nothing is passed over in silence. */
+static void test_no_inputs(void **state)
+{
+    char folder[PATH_SIZE], pipe[PATH_SIZE];
+    struct output output;
+    device_or_skip(state);
+    output = run_with(1, NULL, "", ARGUMENTS("-q", "-m", DIGITS, "-"));
+    check_and_free(&output, NULL, "no paths on stdin");
+    folder_create(folder);
+    path_join(pipe, folder, "pipe");
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    output = RUN(1, "-q", "-m", DIGITS, pipe);
+    check_and_free(&output, NULL, "not a regular file");
+    folder_remove(folder);
+}
+
 static void test_paths_on_stdin(void **state)
 {
     struct output output;
@@ -398,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_nan),
         cmocka_unit_test(test_bad_inputs_in_json),
         cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_no_inputs),
         cmocka_unit_test(test_paths_on_stdin),
         cmocka_unit_test(test_labels_with_control_characters),
     };

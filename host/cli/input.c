@@ -48,6 +48,22 @@ static bool looks_like_input(const char *name)
     return false;
 }
 
+static void expand_folder(struct input_list *list, const char *folder, bool recursive, int depth);
+
+/* One entry of a folder. */
+static void expand_entry(struct input_list *list, const char *path, bool recursive, int depth)
+{
+    struct stat info;
+    if (stat(path, &info) != 0) {
+        if (looks_like_input(path))
+            complain(list, path, strerror(errno));
+    } else if (S_ISDIR(info.st_mode) && recursive && depth < MAX_DEPTH) {
+        expand_folder(list, path, recursive, depth + 1);
+    } else if (S_ISREG(info.st_mode) && looks_like_input(path)) {
+        add(list, path);
+    }
+}
+
 static void expand_folder(struct input_list *list, const char *folder, bool recursive, int depth)
 {
     struct dirent **entries;
@@ -60,19 +76,10 @@ static void expand_folder(struct input_list *list, const char *folder, bool recu
         const char *name = entries[i]->d_name;
         size_t size = strlen(folder) + strlen(name) + 2;
         char *path = malloc(size);
-        struct stat info;
         if (path)
             snprintf(path, size, "%s/%s", folder, name);
-        if (path && name[0] != '.') {
-            if (stat(path, &info) != 0) {
-                if (looks_like_input(name))
-                    complain(list, path, strerror(errno));
-            } else if (S_ISDIR(info.st_mode) && recursive && depth < MAX_DEPTH) {
-                expand_folder(list, path, recursive, depth + 1);
-            } else if (S_ISREG(info.st_mode) && looks_like_input(name)) {
-                add(list, path);
-            }
-        }
+        if (path && name[0] != '.')
+            expand_entry(list, path, recursive, depth);
         free(path);
         free(entries[i]);
     }

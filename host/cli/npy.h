@@ -34,6 +34,7 @@ struct npy_writer {
     bool failed; /* something was not written: the file must not be completed */
 };
 
+/* errno EINVAL, EISDIR: what has that name is no regular file, and is left alone. */
 bool npy_create(struct npy_writer *npy, const char *path, const size_t *shape, size_t rank);
 bool npy_append(struct npy_writer *npy, const float *values, size_t rows);
 /* Completes the file. After false, errno tells, and the file at `path` is as it was. Accepts a zeroed writer. */

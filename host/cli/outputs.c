@@ -18,7 +18,7 @@ unsigned outputs_kept(const struct options *o, const vitcl_model_info *info)
 
 static bool complain_file(const char *path)
 {
-    say_about(path, strerror(errno));
+    say_about(path, errno == EINVAL ? "not a regular file" : strerror(errno));
     return false;
 }
 
