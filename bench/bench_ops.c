@@ -3,8 +3,8 @@
  *     bench_ops -m DIR [-d DEVICE] [-b BATCH] [-s SECONDS]
  *
  * Each step is compared with the plain-C reference before it is timed, and a wrong one gets no time. A time is the
- * median of its runs. The shares are of this device's peak for multiply-adds and for copies, which two kernels measure
- * in the same run.
+ * median of its runs. The shares are of this device's peak for multiply-adds and for copies: the fastest runs of two
+ * kernels that do nothing else, measured in the same process.
  */
 #include "run/model.h"
 #include "run/session.h"
@@ -44,9 +44,13 @@ static int compare(const void *a, const void *b)
 /* Something that can be enqueued again and again. */
 typedef vitcl_status (*enqueue_fn)(void *context, vitcl_error *err);
 
-/* The median seconds of one run, which includes waiting for the device. */
-static vitcl_status time_runs(struct device *device, enqueue_fn enqueue, void *context, double seconds, double *median,
-                              vitcl_error *err)
+/* Seconds of one run, which include waiting for the device. */
+struct timing {
+    double median, fastest;
+};
+
+static vitcl_status time_runs(struct device *device, enqueue_fn enqueue, void *context, double seconds,
+                              struct timing *timing, vitcl_error *err)
 {
     static double times[MAX_RUNS];
     size_t count = 0;
@@ -62,7 +66,7 @@ static vitcl_status time_runs(struct device *device, enqueue_fn enqueue, void *c
         times[count++] = now() - start;
     }
     qsort(times, count, sizeof *times, compare);
-    *median = times[count / 2];
+    *timing = (struct timing){.median = times[count / 2], .fastest = times[0]};
 done:
     return status;
 }
@@ -92,13 +96,14 @@ static vitcl_status measure_fma(struct device *device, struct buffer *buffer, do
                              .local = {GROUP, 1, 1}};
 
     for (size_t i = 0; i < sizeof KERNELS / sizeof *KERNELS; i++) {
-        double seconds, rate;
+        struct timing timing;
+        double rate;
         TRY(kernel_create(&run.kernel, device, "peak", KERNELS[i].name, err));
         TRY(kernel_set_buffer(run.kernel, 0, buffer, err));
         TRY(kernel_set_int(run.kernel, 1, ROUNDS, err));
         TRY(kernel_set_float(run.kernel, 2, 0.5f, err));
-        TRY(time_runs(device, enqueue_kernel, &run, 1, &seconds, err));
-        rate = (double)run.global[0] * ROUNDS * SUMS * 2 * KERNELS[i].width / seconds;
+        TRY(time_runs(device, enqueue_kernel, &run, 1, &timing, err));
+        rate = (double)run.global[0] * ROUNDS * SUMS * 2 * KERNELS[i].width / timing.fastest;
         *flops = rate > *flops ? rate : *flops;
         kernel_destroy(&run.kernel);
     }
@@ -113,7 +118,7 @@ static vitcl_status measure_copy(struct device *device, double *bytes, vitcl_err
     vitcl_status status;
     struct buffer *from = NULL, *to = NULL;
     struct kernel_run run = {.global = {SIZE / 64, 1, 1}, .local = {GROUP, 1, 1}};
-    double seconds;
+    struct timing timing;
 
     TRY(buffer_create(&from, device, SIZE, "copy source", err));
     TRY(buffer_create(&to, device, SIZE, "copy target", err));
@@ -121,8 +126,8 @@ static vitcl_status measure_copy(struct device *device, double *bytes, vitcl_err
     TRY(kernel_create(&run.kernel, device, "peak", "copy_peak", err));
     TRY(kernel_set_buffer(run.kernel, 0, from, err));
     TRY(kernel_set_buffer(run.kernel, 1, to, err));
-    TRY(time_runs(device, enqueue_kernel, &run, 1, &seconds, err));
-    *bytes = 2.0 * SIZE / seconds;
+    TRY(time_runs(device, enqueue_kernel, &run, 1, &timing, err));
+    *bytes = 2.0 * SIZE / timing.fastest;
 done:
     kernel_destroy(&run.kernel);
     buffer_destroy(&from);
@@ -202,12 +207,12 @@ static vitcl_status bench_session(struct session *session, const struct settings
     status = VITCL_OK;
     for (size_t s = 0; s < plan->step_count; s++) {
         struct step_run run = {session->executor, s};
-        double seconds = 0;
+        struct timing timing = {0};
         if (only != OP_COUNT && plan->steps[s].op != only)
             continue;
         if (deviations[s] <= VERIFY_TOLERANCE)
-            TRY(time_runs(session->device, enqueue_step, &run, settings->seconds, &seconds, err));
-        print_row(plan, s, deviations[s], seconds, peak);
+            TRY(time_runs(session->device, enqueue_step, &run, settings->seconds, &timing, err));
+        print_row(plan, s, deviations[s], timing.median, peak);
     }
 done:
     free(deviations);
