@@ -168,9 +168,10 @@ static vitcl_status fail_no_device(const cl_platform_id *platforms, cl_uint coun
                   "The OpenCL loader looks for drivers (*.icd files) in %s%s.\n"
                   "Install the driver of your device, for example on Debian or Ubuntu:\n"
                   "  any CPU:     apt-get install pocl-opencl-icd\n"
-                  "  NVIDIA GPU:  apt-get install nvidia-opencl-icd (in a container: echo libnvidia-opencl.so.1 > "
-                  "/etc/OpenCL/vendors/nvidia.icd)\n"
-                  "  AMD GPU:     apt-get install rocm-opencl-icd, or mesa-opencl-icd with RUSTICL_ENABLE=radeonsi\n"
+                  "  NVIDIA GPU:  apt-get install nvidia-opencl-icd, from non-free (in a container: echo "
+                  "libnvidia-opencl.so.1 > /etc/OpenCL/vendors/nvidia.icd)\n"
+                  "  AMD GPU:     ROCm from AMD's repository, or apt-get install mesa-opencl-icd and set "
+                  "RUSTICL_ENABLE=radeonsi\n"
                   "  Intel GPU:   apt-get install intel-opencl-icd\n"
                   "and make sure that you may use the device (groups video and render)",
                   answers.chars ? answers.chars : "no platform is installed", vendors ? vendors : "/etc/OpenCL/vendors",
