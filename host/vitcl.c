@@ -302,15 +302,13 @@ static vitcl_status check_results(const vitcl_session *session, const vitcl_resu
 vitcl_status vitcl_session_submit(vitcl_session *session, const float *pixel_values, size_t count, vitcl_error *error)
 {
     vitcl_status status;
-    const struct config *c;
     if (!session || !pixel_values)
         return fail_null(error, "session and pixel_values");
     status = check_count(session, count, error);
     if (status != VITCL_OK)
         return status;
-    c = &session->model->model.config;
     memcpy(session_next_pixels(session->session), pixel_values,
-           count * 3 * c->image_height * c->image_width * sizeof *pixel_values);
+           count * session_image_size(session->session) * sizeof *pixel_values);
     return session_submit(session->session, count, error);
 }
 
@@ -354,15 +352,13 @@ vitcl_status vitcl_session_run(vitcl_session *session, const vitcl_image *images
                                const vitcl_results *results, vitcl_error *error)
 {
     vitcl_status status;
-    const struct config *c;
     float *pixels;
     if (!session || !images || !results)
         return fail_null(error, "session, images and results");
     TRY(check_run(session, count, results, error));
-    c = &session->model->model.config;
     pixels = session_next_pixels(session->session);
     for (size_t i = 0; i < count; i++) {
-        float *values = pixels + i * 3 * c->image_height * c->image_width;
+        float *values = pixels + i * session_image_size(session->session);
         status = vitcl_model_preprocess(session->model, &images[i], values, error);
         if (status != VITCL_OK)
             TRY(fail_context(error, status, "image %zu", i));
@@ -377,7 +373,6 @@ vitcl_status vitcl_session_verify(vitcl_session *session, const float *pixel_val
                                   vitcl_verify_fn report, void *user, vitcl_error *error)
 {
     vitcl_status status;
-    const struct config *c;
     const vitcl_results nothing = {0};
     size_t image;
     float *pixels;
@@ -386,8 +381,7 @@ vitcl_status vitcl_session_verify(vitcl_session *session, const float *pixel_val
     TRY(check_run(session, count, &nothing, error));
     if (!session->session->device)
         TRY(fail(error, VITCL_ERROR_ARGUMENT, "a session without a device is the reference itself"));
-    c = &session->model->model.config;
-    image = 3 * c->image_height * c->image_width;
+    image = session_image_size(session->session);
     pixels = session_next_pixels(session->session);
     for (size_t i = 0; i < session->session->plan.geometry.batch; i++) /* a batch that is not full repeats its images */
         memcpy(pixels + i * image, pixel_values + i % count * image, image * sizeof *pixels);

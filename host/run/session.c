@@ -98,6 +98,11 @@ static struct slot *next_slot(struct session *s)
     return &s->slots[(s->oldest + s->in_flight) % VITCL_QUEUE_DEPTH];
 }
 
+size_t session_image_size(const struct session *session)
+{
+    return numbers_per_image(session, session->plan.pixels);
+}
+
 float *session_next_pixels(struct session *session)
 {
     return session->in_flight < VITCL_QUEUE_DEPTH ? next_slot(session)->pixels : NULL;
@@ -154,20 +159,23 @@ vitcl_status session_submit(struct session *session, size_t count, vitcl_error *
     return status;
 }
 
+static void copy_results(const struct session *s, const struct slot *slot, const vitcl_results *results)
+{
+    float *const to[OUTPUT_COUNT] = {results->logits, results->embedding, results->hidden};
+    for (size_t k = 0; k < OUTPUT_COUNT; k++)
+        if (to[k] && slot->outputs[k])
+            memcpy(to[k], slot->outputs[k], bytes_of(s, s->plan.outputs[k], slot->count));
+}
+
 vitcl_status session_wait(struct session *session, const vitcl_results *results, vitcl_error *err)
 {
     struct slot *slot = &session->slots[session->oldest];
     vitcl_status status = slot->mark ? mark_wait(&slot->mark, err) : VITCL_OK;
     session->oldest = (session->oldest + 1) % VITCL_QUEUE_DEPTH;
     session->in_flight--;
-    if (status != VITCL_OK || !results)
-        return status;
-    for (size_t k = 0; k < OUTPUT_COUNT; k++) {
-        float *const to[OUTPUT_COUNT] = {results->logits, results->embedding, results->hidden};
-        if (to[k] && slot->outputs[k])
-            memcpy(to[k], slot->outputs[k], bytes_of(session, session->plan.outputs[k], slot->count));
-    }
-    return VITCL_OK;
+    if (status == VITCL_OK && results)
+        copy_results(session, slot, results);
+    return status;
 }
 
 vitcl_status session_verify(struct session *session, vitcl_verify_fn report, void *user, vitcl_error *err)

@@ -32,6 +32,9 @@ vitcl_status session_create(struct session **session, struct device *device, con
                             vitcl_error *err);
 void session_destroy(struct session **session);
 
+/* Numbers in the pixel values [3,H,W] of one image. */
+size_t session_image_size(const struct session *session);
+
 /* Where the pixel values of the next run go; NULL while VITCL_QUEUE_DEPTH runs are in flight. */
 float *session_next_pixels(struct session *session);
 
