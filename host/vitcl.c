@@ -137,6 +137,7 @@ void vitcl_model_get_info(const vitcl_model *model, vitcl_model_info *info)
                                .eps = c->eps,
                                .classes = model_classes(&model->model),
                                .embedding = model_embedding(&model->model),
+                               .regression = c->labels.scores == SCORES_LOGITS,
                                .parameters = model->model.weights.parameters,
                                .preprocessing = model->model.recipe_error.status == VITCL_OK
                                                     ? model->model.recipe_text

@@ -162,6 +162,7 @@ typedef struct vitcl_model_info {
     double eps;                /* of every LayerNorm */
     size_t classes;            /* C; 0 without a classifier */
     size_t embedding;          /* length of the embedding; 0 where the model has none */
+    bool regression;           /* its scores are the logits themselves, not shares of 1 */
     uint64_t parameters;       /* numbers in the tensors the model uses */
     const char *preprocessing; /* what is done to images, in one line, or why it can not be done; lives as long as the
                                   model */

@@ -324,6 +324,23 @@ static void test_folders(void **state)
     folder_remove(folder);
 }
 
+/* The scores of a regression are its logits, and no percentages. */
+static void test_regression(void **state)
+{
+    char folder[PATH_SIZE], path[PATH_SIZE];
+    struct output output;
+    device_or_skip(state);
+    folder_create(folder);
+    folder_copy(DIGITS, folder);
+    path_join(path, folder, "config.json");
+    json_change(path, "problem_type", json_string("regression"));
+    output = RUN(0, "-q", "-k", "1", "-m", folder, SIX);
+    assert_null(strchr(output.out, '%'));
+    assert_contains(output.out, "4.11"); /* the logit of `six` */
+    output_free(&output);
+    folder_remove(folder);
+}
+
 /* What is no list of paths, and what is no file, is said: nothing waits, nothing is passed over in silence. */
 static void test_no_inputs(void **state)
 {
@@ -414,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_nan),
         cmocka_unit_test(test_bad_inputs_in_json),
         cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_regression),
         cmocka_unit_test(test_no_inputs),
         cmocka_unit_test(test_paths_on_stdin),
         cmocka_unit_test(test_labels_with_control_characters),

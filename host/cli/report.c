@@ -53,7 +53,10 @@ static size_t shown(const struct report *report)
 static void print_ranked(const struct report *report, const struct ranked *ranked)
 {
     for (size_t i = 0; i < shown(report); i++) {
-        printf("  %8.4f%%  ", 100.0 * (double)ranked[i].score);
+        if (report->info.regression)
+            printf("  %9.6g  ", (double)ranked[i].score);
+        else
+            printf("  %8.4f%%  ", 100.0 * (double)ranked[i].score);
         print_clean(stdout, vitcl_model_label(report->model, ranked[i].index), 0);
         putchar('\n');
     }
