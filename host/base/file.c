@@ -1,6 +1,8 @@
 /* file.c - maps files with POSIX mmap. A file that is shortened by another process while it is mapped can still kill
  * the process (SIGBUS): that is the price of not copying gigabytes of weights. */
+#define _DEFAULT_SOURCE /* madvise; what POSIX has instead does nothing in glibc */
 #include "base/file.h"
+#include "base/size.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,6 +50,17 @@ void file_unmap(struct mapped_file *file)
     if (file->map)
         munmap(file->map, file->size);
     memset(file, 0, sizeof *file);
+}
+
+void file_release(const unsigned char *data, size_t size)
+{
+#ifdef MADV_DONTNEED
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), skip = size_round_up((uintptr_t)data, page) - (uintptr_t)data;
+    if (skip < size && size - skip >= page) /* a hint: what goes wrong does not matter */
+        madvise((void *)(uintptr_t)(data + skip), (size - skip) / page * page, MADV_DONTNEED);
+#else
+    (void)data, (void)size;
+#endif
 }
 
 char *file_join(const char *folder, const char *name)

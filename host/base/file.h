@@ -16,6 +16,10 @@ vitcl_status file_map(struct mapped_file *file, const char *path, vitcl_error *e
 /* Accepts a zeroed or half-built file; zeroes it. */
 void file_unmap(struct mapped_file *file);
 
+/* The pages that lie wholly in these bytes of a mapped file are not needed soon: they stop taking memory, and come back
+ * from the file when they are read. */
+void file_release(const unsigned char *data, size_t size);
+
 /* "folder/name" in a new string, which the caller frees; NULL when memory is out. */
 char *file_join(const char *folder, const char *name);
 
