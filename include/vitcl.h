@@ -141,10 +141,10 @@ VITCL_API const char *vitcl_context_device(const vitcl_context *context);
 
 typedef struct vitcl_model vitcl_model;
 
-/* Reads a model folder as published: config.json, model.safetensors, and preprocessor_config.json or
- * processor_config.json, whose lack is an error only once an image is to be preprocessed. The weights stay in the
- * mapped file. A model that vitcl would not run exactly as its library does is refused. Models are immutable and may be
- * shared between threads; they must outlive their sessions. */
+/* Reads a model folder as published: config.json, model.safetensors (or the shards that model.safetensors.index.json
+ * lists), and preprocessor_config.json or processor_config.json, whose lack is an error only once an image is to be
+ * preprocessed. The weights stay in the mapped files. A model that vitcl would not run exactly as its library does is
+ * refused. Models are immutable and may be shared between threads; they must outlive their sessions. */
 VITCL_API vitcl_status vitcl_model_create(vitcl_model **model, const char *folder, vitcl_error *error);
 VITCL_API void vitcl_model_destroy(vitcl_model **model);
 

@@ -33,7 +33,7 @@ static void test_entries(void **state)
     assert_int_equal(w->shape[0], 2);
     assert_int_equal(w->shape[1], 3);
     assert_int_equal(w->bytes, 12);
-    assert_ptr_equal(w->data + w->bytes, bench->tensors.file.data + bench->tensors.file.size);
+    assert_ptr_equal(w->data + w->bytes, bench->tensors.shards[0].file.data + bench->tensors.shards[0].file.size);
     assert_ptr_equal(b->data + b->bytes, w->data);
 }
 

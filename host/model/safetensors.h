@@ -1,6 +1,6 @@
-/* safetensors.h - the tensors of one .safetensors file, mapped and checked, never copied.
+/* safetensors.h - the tensors of one or several .safetensors files, mapped and checked, never copied.
  *
- * Layout: u64 little-endian header length n | n bytes of JSON | data. The checks are those of the reference
+ * Layout of a file: u64 little-endian header length n | n bytes of JSON | data. The checks are those of the reference
  * implementation, in its order, and stricter in one point: a tensor name that occurs twice is refused.
  */
 #ifndef VITCL_MODEL_SAFETENSORS_H
@@ -25,19 +25,31 @@ struct tensor_entry {
 };
 
 struct safetensors {
-    struct mapped_file file;
-    struct tensor_entry *entries; /* [count], sorted by name */
+    char *path; /* of the file, or of the index of the shards: for messages */
+    struct shard {
+        struct mapped_file file;
+        struct json_t *header; /* owns the names of the file's tensors */
+    } * shards;                /* [shard_count] */
+    size_t shard_count;
+    struct tensor_entry *entries; /* [count], of all files, sorted by name */
     size_t count;
-    void *header; /* owns the names */
 };
 
-/* On failure *tensors is all zero and err says which rule was broken, in which file, at which tensor. */
+/* One file. On failure *tensors is all zero and err says which rule was broken, in which file, at which tensor. */
 vitcl_status safetensors_open(struct safetensors *tensors, const char *path, vitcl_error *err);
+
+/* The weights of a model folder: model.safetensors, or else the shards that model.safetensors.index.json lists. On
+ * failure as above. */
+vitcl_status safetensors_open_folder(struct safetensors *tensors, const char *folder, vitcl_error *err);
 
 /* Accepts a zeroed or half-built table; zeroes it. */
 void safetensors_close(struct safetensors *tensors);
 
 /* The tensor of that name; NULL where there is none. */
 const struct tensor_entry *safetensors_find(const struct safetensors *tensors, const char *name);
+
+/* The tensor's data is not needed soon: gives the memory back that it takes. Read again it comes from the file again.
+ */
+void safetensors_release(const struct tensor_entry *entry);
 
 #endif

@@ -40,22 +40,11 @@ static void describe_recipe(struct model *model)
 
 static vitcl_status open_weights(struct model *model, const char *folder, vitcl_error *err)
 {
-    vitcl_status status;
-    char *path = file_join(folder, "model.safetensors");
-    if (!path)
-        return fail_memory(err, strlen(folder));
-    if (!file_exists(path))
-        TRY(fail(err, VITCL_ERROR_IO,
-                 "%s: no such file. vitcl reads weights from one model.safetensors, not from shards, .bin, .h5 or .npz "
-                 "files",
-                 path));
-    TRY(safetensors_open(&model->file, path, err));
-    status = weights_find(&model->weights, &model->config, &model->file, err);
+    vitcl_status status = safetensors_open_folder(&model->file, folder, err);
     if (status != VITCL_OK)
-        TRY(fail_context(err, status, "%s", path));
-done:
-    free(path);
-    return status;
+        return status;
+    status = weights_find(&model->weights, &model->config, &model->file, err);
+    return status == VITCL_OK ? status : fail_context(err, status, "%s", model->file.path);
 }
 
 vitcl_status model_open(struct model *model, const char *folder, vitcl_error *err)

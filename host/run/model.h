@@ -14,7 +14,7 @@ struct model {
     vitcl_error recipe_error; /* why images can not be preprocessed; ready pixel values can be run all the same */
 };
 
-/* Reads config.json, model.safetensors and the preprocessor's file. On failure nothing is owned. */
+/* Reads config.json, the weights and the preprocessor's file. On failure nothing is owned. */
 vitcl_status model_open(struct model *model, const char *folder, vitcl_error *err);
 void model_close(struct model *model);
 
