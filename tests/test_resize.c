@@ -49,7 +49,7 @@ static uint8_t *resized(const uint8_t *pixels, const struct job *job)
     vitcl_error err;
     assert_non_null(rgb);
     memset(rgb, 0xa5, size + FENCE);
-    assert_int_equal(image_resize(&image, job->filter, job->width, job->height, rgb, &err), VITCL_OK);
+    assert_int_equal(image_resize(&image, RESIZER_PIL, job->filter, job->width, job->height, rgb, &err), VITCL_OK);
     for (size_t i = 0; i < FENCE; i++)
         assert_int_equal(rgb[size + i], 0xa5);
     return rgb;
@@ -168,7 +168,8 @@ static void impossible_size_is_an_error(void **state)
     vitcl_error err = {0};
     uint8_t rgb[3];
     (void)state;
-    assert_int_equal(image_resize(&image, RESAMPLE_BICUBIC, SIZE_MAX / 4 + 2, 1, rgb, &err), VITCL_ERROR_MEMORY);
+    assert_int_equal(image_resize(&image, RESIZER_PIL, RESAMPLE_BICUBIC, SIZE_MAX / 4 + 2, 1, rgb, &err),
+                     VITCL_ERROR_MEMORY);
     assert_int_equal(err.status, VITCL_ERROR_MEMORY);
 }
 

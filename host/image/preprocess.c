@@ -262,7 +262,7 @@ vitcl_status recipe_apply(const struct recipe *recipe, const vitcl_image *image,
     rgb = malloc(bytes);
     if (!rgb)
         return fail_memory(err, bytes);
-    status = image_resize(image, recipe->filter, recipe->width, recipe->height, rgb, err);
+    status = image_resize(image, RESIZER_PIL, recipe->filter, recipe->width, recipe->height, rgb, err);
     if (status == VITCL_OK)
         look_up(recipe, rgb, pixel_values);
     free(rgb);

@@ -228,9 +228,12 @@ done:
     return status;
 }
 
-vitcl_status image_resize(const vitcl_image *image, enum resample filter, size_t width, size_t height, uint8_t *rgb,
-                          vitcl_error *err)
+vitcl_status image_resize(const vitcl_image *image, enum resizer resizer, enum resample filter, size_t width,
+                          size_t height, uint8_t *rgb, vitcl_error *err)
 {
+    if (resizer != RESIZER_PIL || (filter != RESAMPLE_BILINEAR && filter != RESAMPLE_BICUBIC))
+        return fail(err, VITCL_ERROR_UNSUPPORTED, "resize %d of resizer %d is not written yet", (int)filter,
+                    (int)resizer);
     if (width == image->width && height == image->height) {
         memcpy(rgb, image->pixels, width * height * CHANNELS);
         return VITCL_OK;
@@ -240,4 +243,11 @@ vitcl_status image_resize(const vitcl_image *image, enum resample filter, size_t
     if (width == image->width)
         return resize_down(image, &filters[filter], height, rgb, err);
     return resize_both(image, &filters[filter], width, height, rgb, err);
+}
+
+vitcl_status image_resize_float(const vitcl_image *image, enum resample filter, float factor, size_t width,
+                                size_t height, float *planes, vitcl_error *err)
+{
+    (void)image, (void)factor, (void)width, (void)height, (void)planes;
+    return fail(err, VITCL_ERROR_UNSUPPORTED, "float resize %d is not written yet", (int)filter);
 }
