@@ -9,33 +9,29 @@
 /* The recipe must end at the size the model takes. */
 static vitcl_status read_recipe(struct model *model, const char *folder, vitcl_error *err)
 {
+    const struct recipe_wishes wishes = {.resizer = RESIZER_WANT_PIL};
     struct recipe *recipe = &model->recipe;
     const struct config *config = &model->config;
-    vitcl_status status = recipe_read(recipe, folder, err);
+    vitcl_status status = recipe_read(recipe, folder, "vit", &wishes, err);
     if (status != VITCL_OK)
         return status;
-    if (!recipe->resize) { /* then images must come in the model's size, whatever `size` says */
+    if (!recipe->height) { /* then images must come out in the model's size */
         recipe->width = config->image_width;
         recipe->height = config->image_height;
     }
-    if ((recipe->width != config->image_width || recipe->height != config->image_height))
+    if (recipe->rule == SIZE_PATCHES || recipe->width != config->image_width || recipe->height != config->image_height)
         return fail(err, VITCL_ERROR_FORMAT,
                     "%s: the preprocessor makes images of %zux%zu, the model in config.json takes %zux%zu", folder,
                     recipe->width, recipe->height, config->image_width, config->image_height);
     return VITCL_OK;
 }
 
-/* "resize to 224x224 bilinear, levels 0..255 of the first channel become -1..1" */
 static void describe_recipe(struct model *model)
 {
-    const struct recipe *recipe = &model->recipe;
-    const float *value = recipe->value[0];
-    char resize[64] = "no resize";
-    if (recipe->resize)
-        snprintf(resize, sizeof resize, "resize to %zux%zu %s", recipe->width, recipe->height,
-                 recipe->filter == RESAMPLE_BICUBIC ? "bicubic" : "bilinear");
-    snprintf(model->recipe_text, sizeof model->recipe_text, "%s, levels 0..255 of the first channel become %.4g..%.4g",
-             resize, (double)value[0], (double)value[255]);
+    struct text text = {0};
+    recipe_describe(&model->recipe, &text);
+    snprintf(model->recipe_text, sizeof model->recipe_text, "%s", text.chars ? text.chars : "");
+    text_free(&text);
 }
 
 static vitcl_status open_weights(struct model *model, const char *folder, vitcl_error *err)
@@ -111,5 +107,5 @@ vitcl_status model_preprocess(const struct model *model, const vitcl_image *imag
 {
     if (model->recipe_error.status != VITCL_OK)
         return fail(err, model->recipe_error.status, "%s", model->recipe_error.message);
-    return recipe_apply(&model->recipe, image, pixel_values, err);
+    return recipe_apply(&model->recipe, image, pixel_values, NULL, NULL, err);
 }

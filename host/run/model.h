@@ -10,7 +10,7 @@ struct model {
     struct safetensors file;
     struct weights weights; /* views of the file */
     struct recipe recipe;
-    char recipe_text[160];    /* the recipe in one line */
+    char recipe_text[512];    /* the recipe in one line */
     vitcl_error recipe_error; /* why images can not be preprocessed; ready pixel values can be run all the same */
 };
 

@@ -1,0 +1,158 @@
+/* recipe.c - what the readers of recipes share, and the arithmetic of each library as a table of levels.
+ *
+ * A sample has 256 levels, so rescaling and normalising are a table per channel.
+ */
+#include "image/recipe.h"
+
+#include <math.h>
+#include <stdio.h>
+
+const char *const recipe_keys[KEY_COUNT] = {
+    [KEY_CLASS] = "image_processor_type",
+    [KEY_DO_RESIZE] = "do_resize",
+    [KEY_SIZE] = "size",
+    [KEY_RESAMPLE] = "resample",
+    [KEY_DO_CENTER_CROP] = "do_center_crop",
+    [KEY_CROP_SIZE] = "crop_size",
+    [KEY_DO_RESCALE] = "do_rescale",
+    [KEY_RESCALE_FACTOR] = "rescale_factor",
+    [KEY_DO_NORMALIZE] = "do_normalize",
+    [KEY_IMAGE_MEAN] = "image_mean",
+    [KEY_IMAGE_STD] = "image_std",
+    [KEY_PATCH_SIZE] = "patch_size",
+    [KEY_MAX_NUM_PATCHES] = "max_num_patches",
+    [KEY_INPUT_SIZE] = "input_size",
+    [KEY_INTERPOLATION] = "interpolation",
+    [KEY_CROP_PCT] = "crop_pct",
+    [KEY_CROP_MODE] = "crop_mode",
+    [KEY_MEAN] = "mean",
+    [KEY_STD] = "std",
+};
+
+const char *const recipe_filters[FILTER_COUNT] = {
+    [RESAMPLE_NEAREST] = "nearest", [RESAMPLE_LANCZOS] = "lanczos", [RESAMPLE_BILINEAR] = "bilinear",
+    [RESAMPLE_BICUBIC] = "bicubic", [RESAMPLE_BOX] = "box",         [RESAMPLE_HAMMING] = "hamming",
+};
+
+const json_t *recipe_find(struct recipe *recipe, struct json_at at, enum recipe_key key)
+{
+    const json_t *found = json_object_get(at.object, recipe_keys[key]);
+    if (!found)
+        recipe->assumed |= 1u << key;
+    return found;
+}
+
+static vitcl_status get_per_channel(struct recipe *recipe, struct json_at at, enum recipe_key key, double low,
+                                    double value[3], vitcl_error *err)
+{
+    const json_t *found = recipe_find(recipe, at, key);
+    const bool list = json_is_array(found) && json_array_size(found) == 3;
+    for (size_t c = 0; c < 3 && found; c++) {
+        const json_t *number = list ? json_array_get(found, c) : found;
+        value[c] = json_number_value(number);
+        if (!json_is_number(number) || !(value[c] >= low && value[c] <= 1e6)) {
+            char expected[96];
+            snprintf(expected, sizeof expected, "one number or three, from %g to 1e+06", low);
+            return json_unexpected(at, recipe_keys[key], expected, err);
+        }
+    }
+    return VITCL_OK;
+}
+
+vitcl_status recipe_get_mean(struct recipe *recipe, struct json_at at, enum recipe_key key, double value[3],
+                             vitcl_error *err)
+{
+    return get_per_channel(recipe, at, key, -1e6, value, err);
+}
+
+vitcl_status recipe_get_std(struct recipe *recipe, struct json_at at, enum recipe_key key, double value[3],
+                            vitcl_error *err)
+{
+    return get_per_channel(recipe, at, key, 1e-6, value, err);
+}
+
+vitcl_status recipe_check_filter(const struct recipe *recipe, struct json_at at, enum recipe_key key, vitcl_error *err)
+{
+    if (recipe->resizer == RESIZER_TORCHVISION &&
+        (recipe->filter == RESAMPLE_BOX || recipe->filter == RESAMPLE_HAMMING))
+        return fail(err, VITCL_ERROR_UNSUPPORTED, "%s: %s: torchvision has no %s filter, Pillow has: say --resize pil",
+                    at.file, recipe_keys[key], recipe_filters[recipe->filter]);
+    return VITCL_OK;
+}
+
+/* ---- another size ------------------------------------------------------------------------------------------------ */
+
+static size_t scaled(size_t side, double ratio)
+{
+    return (size_t)nearbyint(fmin((double)side * ratio, 1e9));
+}
+
+static void scale_crop(struct recipe *recipe, size_t height, size_t width)
+{
+    const double high = (double)height / (double)recipe->height, wide = (double)width / (double)recipe->width;
+    recipe->resize_height = scaled(recipe->resize_height, high);
+    recipe->resize_width = scaled(recipe->resize_width, wide);
+    recipe->shortest = scaled(recipe->shortest, fmax(high, wide));
+    recipe->longest = scaled(recipe->longest, fmax(high, wide));
+}
+
+vitcl_status recipe_resize_result(struct recipe *recipe, const struct recipe_wishes *wishes, vitcl_error *err)
+{
+    if (recipe->rule == SIZE_PATCHES)
+        return fail(err, VITCL_ERROR_ARGUMENT,
+                    "%s makes up to %zu patches of %zux%zu of a picture of any shape: it has no size to change",
+                    recipe->class_name, recipe->max_patches, recipe->patch, recipe->patch);
+    if (recipe->crop) {
+        scale_crop(recipe, wishes->height, wishes->width);
+    } else if (recipe->rule != SIZE_KEEP) {
+        recipe->rule = SIZE_EXACT;
+        recipe->resize_height = wishes->height;
+        recipe->resize_width = wishes->width;
+    }
+    recipe->height = wishes->height;
+    recipe->width = wishes->width;
+    return VITCL_OK;
+}
+
+/* ---- the table --------------------------------------------------------------------------------------------------- */
+
+/* numpy multiplies in double and goes on in float. timm divides by 255 in float, which for all levels is the same. */
+static float value_by_steps(const struct arithmetic *numbers, size_t channel, int level)
+{
+    float value = (float)(level * numbers->factor);
+    value -= (float)numbers->mean[channel];
+    value /= (float)numbers->std[channel];
+    return value;
+}
+
+/* torchvision's back end moves the factor into mean and std, where there are both. */
+static float value_fused(const struct arithmetic *numbers, size_t channel, int level)
+{
+    const float scale = (float)(1.0 / numbers->factor);
+    const float mean = (float)numbers->mean[channel] * scale, deviation = (float)numbers->std[channel] * scale;
+    float value = (float)level;
+    value -= mean;
+    value /= deviation;
+    return value;
+}
+
+/* One step alone, in float. DINOv3 without a resize comes here, too. */
+static float value_in_float(const struct arithmetic *numbers, size_t channel, int level)
+{
+    float value = (float)level;
+    value *= (float)numbers->factor;
+    value -= (float)numbers->mean[channel];
+    value /= (float)numbers->std[channel];
+    return value;
+}
+
+void recipe_tabulate(struct recipe *recipe)
+{
+    const struct arithmetic *numbers = &recipe->numbers;
+    const bool both = numbers->rescale && numbers->normalize && !recipe->float_resize;
+    for (size_t c = 0; c < 3; c++)
+        for (int level = 0; level < 256; level++)
+            recipe->value[c][level] = recipe->library != LIBRARY_TORCHVISION ? value_by_steps(numbers, c, level)
+                                      : both                                 ? value_fused(numbers, c, level)
+                                                                             : value_in_float(numbers, c, level);
+}
