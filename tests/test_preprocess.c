@@ -151,8 +151,8 @@ static const struct {
     {NULL,
      "{'pretrained_cfg': {'input_size': [3, 20, 30], 'crop_pct': 1.0, 'crop_mode': 'border', 'mean': [0.5, 0.5, 0.5],"
      "'std': [0.5, 0.5, 0.5], 'interpolation': 'lanczos'}}",
-     {.resizer = RESIZER_WANT_TORCHVISION},
-     "resize to fit into 30x20 lanczos (torchvision), crop 30x20, rescale 1/255, " HALF " (from config.json)"},
+     {0},
+     "resize to fit into 30x20 lanczos (Pillow), crop 30x20, rescale 1/255, " HALF " (from config.json)"},
     {NULL,
      "{'input_size': [3, 20, 30], 'crop_pct': null}",
      {0},
@@ -345,6 +345,9 @@ static void back_ends(void **state)
     assert_int_equal(try_recipe(&recipe, *state, NULL, "{'interpolation': 'box'}", &torchvision, &err),
                      VITCL_ERROR_UNSUPPORTED);
     assert_non_null(strstr(err.message, "interpolation: torchvision has no box filter"));
+    assert_int_equal(try_recipe(&recipe, *state, NULL, "{'crop_mode': 'border'}", &torchvision, &err),
+                     VITCL_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "crop_mode: timm draws its border in Pillow only"));
 }
 
 /* Another size of the result; what the resize before it becomes. test_pixels.c has more of them. */
@@ -357,7 +360,7 @@ static void other_sizes(void **state)
         {"dinov2", "{'size': {'shortest_edge': 256}}", 448, 448, 512},
         {"dinov2", "{'size': {'shortest_edge': 256}}", 518, 518, 592},
         {"dinov2", "{'size': {'shortest_edge': 256}}", 224, 112, 256},
-        {"dinov2", "{'size': {'shortest_edge': 256}}", 1, 1, 1},
+        {"dinov2", "{'size': {'shortest_edge': 10}}", 1, 1, 1},
         {NULL, "{'crop_pct': 0.9}", 448, 448, 497},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -380,6 +383,9 @@ static void bad_sizes(void **state)
         assert_int_equal(try_recipe(&recipe, *state, "vit", "{}", &bad[i], &err), VITCL_ERROR_ARGUMENT);
     assert_int_equal(try_recipe(&recipe, *state, "siglip2", "{}", &fine, &err), VITCL_ERROR_ARGUMENT);
     assert_non_null(strstr(err.message, "256 patches of 16x16"));
+    assert_int_equal(try_recipe(&recipe, *state, "clip", "{'size': 300, 'crop_size': 2}", &fine, &err),
+                     VITCL_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "16384"));
 }
 
 /* ---- applying ---------------------------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * A sample has 256 levels, so rescaling and normalising are a table per channel.
  */
 #include "image/recipe.h"
+#include "base/size.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -82,18 +83,21 @@ vitcl_status recipe_check_filter(const struct recipe *recipe, struct json_at at,
 
 /* ---- another size ------------------------------------------------------------------------------------------------ */
 
-static size_t scaled(size_t side, double ratio)
+/* side * to / from, to the nearest pixel; a side that is not used is 0 and stays so. */
+static size_t scaled(size_t side, size_t to, size_t from)
 {
-    return (size_t)nearbyint(fmin((double)side * ratio, 1e9));
+    const double exact = (double)side * (double)to / (double)from;
+    return side ? (size_t)fmax(1, nearbyint(exact)) : 0;
 }
 
 static void scale_crop(struct recipe *recipe, size_t height, size_t width)
 {
-    const double high = (double)height / (double)recipe->height, wide = (double)width / (double)recipe->width;
-    recipe->resize_height = scaled(recipe->resize_height, high);
-    recipe->resize_width = scaled(recipe->resize_width, wide);
-    recipe->shortest = scaled(recipe->shortest, fmax(high, wide));
-    recipe->longest = scaled(recipe->longest, fmax(high, wide));
+    const bool tall = height * recipe->width > width * recipe->height; /* than the crop was; so that it stays covered */
+    const size_t to = tall ? height : width, from = tall ? recipe->height : recipe->width;
+    recipe->resize_height = scaled(recipe->resize_height, height, recipe->height);
+    recipe->resize_width = scaled(recipe->resize_width, width, recipe->width);
+    recipe->shortest = scaled(recipe->shortest, to, from);
+    recipe->longest = scaled(recipe->longest, to, from);
 }
 
 vitcl_status recipe_resize_result(struct recipe *recipe, const struct recipe_wishes *wishes, vitcl_error *err)
@@ -111,6 +115,11 @@ vitcl_status recipe_resize_result(struct recipe *recipe, const struct recipe_wis
     }
     recipe->height = wishes->height;
     recipe->width = wishes->width;
+    if (size_max(recipe->resize_height, recipe->resize_width) > LONGEST_SIDE ||
+        size_max(recipe->shortest, recipe->longest) > LONGEST_SIDE)
+        return fail(err, VITCL_ERROR_ARGUMENT,
+                    "an image size of %zu x %zu pixels: what is cropped to it would be more than %d pixels long",
+                    wishes->width, wishes->height, LONGEST_SIDE);
     return VITCL_OK;
 }
 

@@ -220,7 +220,6 @@ static bool get_size_value(const json_t *size, bool square, struct recipe *recip
                get_side(json_array_get(size, 1), &recipe->resize_width);
     }
     recipe->rule = square ? SIZE_EXACT : SIZE_SHORTEST;
-    recipe->resize_height = recipe->resize_width = 0;
     if (!get_side(size, square ? &recipe->resize_height : &recipe->shortest))
         return false;
     recipe->resize_width = recipe->resize_height;
@@ -255,13 +254,16 @@ static vitcl_status get_size(struct recipe *recipe, struct json_at at, const str
     bool square = !json_is_null(to_square) && processor->square;
     vitcl_status status;
     TRY(json_get_bool(at, "default_to_square", &square, err));
-    recipe->rule = processor->rule;
-    recipe->resize_height = recipe->resize_width = recipe->shortest = processor->size;
     if (size && !get_size_value(size, square, recipe))
         TRY(json_unexpected(at, "size",
                             "pixels as a number, [height, width], {\"height\", \"width\"}, {\"shortest_edge\"}, "
                             "{\"shortest_edge\", \"longest_edge\"} or {\"max_height\", \"max_width\"}",
                             err));
+    if (!size) {
+        recipe->rule = processor->rule;
+        recipe->shortest = processor->rule == SIZE_SHORTEST ? processor->size : 0;
+        recipe->resize_height = recipe->resize_width = processor->rule == SIZE_EXACT ? processor->size : 0;
+    }
 done:
     return status;
 }

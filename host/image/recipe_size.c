@@ -1,7 +1,6 @@
 /* recipe_size.c - the size that a recipe resizes a picture to. Every rule rounds as its library does. */
-#include "image/recipe.h"
-
 #include "base/size.h"
+#include "image/recipe.h"
 
 #include <math.h>
 

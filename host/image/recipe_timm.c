@@ -109,6 +109,9 @@ static vitcl_status get_crop(struct recipe *recipe, struct json_at cfg, vitcl_er
     else
         recipe->rule = recipe->resize_height == recipe->resize_width ? SIZE_SHORTEST : SIZE_COVER_ROUND;
     recipe->shortest = recipe->resize_height;
+    if (recipe->rule == SIZE_WITHIN_ROUND && recipe->resizer == RESIZER_TORCHVISION)
+        TRY(fail(err, VITCL_ERROR_UNSUPPORTED,
+                 "%s: crop_mode: timm draws its border in Pillow only: leave --resize torchvision away", cfg.file));
     if (recipe->resize_height < 1 || recipe->resize_width < 1)
         TRY(json_unexpected(cfg, "crop_pct", "a share that leaves at least one pixel", err));
 done:
