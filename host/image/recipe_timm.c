@@ -120,8 +120,8 @@ done:
 
 static vitcl_status get_arithmetic(struct recipe *recipe, struct json_at cfg, vitcl_error *err)
 {
+    vitcl_status status = VITCL_OK;
     recipe->numbers = (struct arithmetic){true, true, 1.0 / 255.0, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
-    vitcl_status status;
     if (get(recipe, cfg, KEY_MEAN))
         TRY(recipe_get_mean(recipe, cfg, KEY_MEAN, recipe->numbers.mean, err));
     if (get(recipe, cfg, KEY_STD))
