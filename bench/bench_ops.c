@@ -236,6 +236,9 @@ static vitcl_status bench_variants(struct bench *bench, const char *override, en
     const struct request request = {.config = &bench->model->config,
                                     .weights = &bench->model->weights,
                                     .batch = bench->settings->batch,
+                                    .height = bench->model->height,
+                                    .width = bench->model->width,
+                                    .max_patches = bench->model->max_patches,
                                     .outputs = model_classes(bench->model) ? VITCL_OUTPUT_LOGITS : VITCL_OUTPUT_HIDDEN,
                                     .variants = override};
 
@@ -303,7 +306,7 @@ int main(int argc, char **argv)
     }
     setenv("POCL_AFFINITY", "1", 0);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    TRY(model_open(&model, settings.model, &error));
+    TRY(model_open(&model, settings.model, NULL, &error));
     model.config.layers = 1; /* all blocks are alike */
     TRY(device_open(&bench.device, settings.device ? settings.device : "", NULL, &error));
     TRY(bench_all(&bench, &error));

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_IMAGE_SIDE 65536 /* pixels */
+
 struct vitcl_context {
     struct device *device;
 };
@@ -88,17 +90,27 @@ const char *vitcl_context_device(const vitcl_context *context)
 
 /* ---- models ---- */
 
-vitcl_status vitcl_model_create(vitcl_model **model, const char *folder, vitcl_error *error)
+vitcl_status vitcl_model_create(vitcl_model **model, const char *folder, const vitcl_model_params *params,
+                                vitcl_error *error)
 {
     vitcl_status status;
+    const vitcl_model_params defaults = {0};
     if (model)
         *model = NULL;
     if (!model || !folder)
         return fail_null(error, "model and folder");
+    if (!params)
+        params = &defaults;
+    if (!params->image_height != !params->image_width || params->image_height > MAX_IMAGE_SIDE ||
+        params->image_width > MAX_IMAGE_SIDE)
+        return fail(error, VITCL_ERROR_ARGUMENT, "image size: %zux%zu; each side is 1 to %d pixels, or both are 0",
+                    params->image_height, params->image_width, MAX_IMAGE_SIDE);
+    if ((unsigned)params->resize > VITCL_RESIZE_TORCHVISION)
+        return fail(error, VITCL_ERROR_ARGUMENT, "resize: %d is no vitcl_resize", (int)params->resize);
     *model = calloc(1, sizeof **model);
     if (!*model)
         return fail_memory(error, sizeof **model);
-    status = model_open(&(*model)->model, folder, error);
+    status = model_open(&(*model)->model, folder, params, error);
     if (status != VITCL_OK) {
         free(*model); /* model_open has left nothing behind */
         *model = NULL;
@@ -124,23 +136,33 @@ void vitcl_model_get_info(const vitcl_model *model, vitcl_model_info *info)
         return;
     *info = (vitcl_model_info){.family = c->family->model_type,
                                .architecture = c->architecture,
-                               .image_height = c->image_height,
-                               .image_width = c->image_width,
+                               .timm = c->timm,
+                               .image_height = model->model.height,
+                               .image_width = model->model.width,
+                               .any_size = c->any_size,
+                               .max_patches = model->model.max_patches,
                                .patch_height = c->patch_height,
                                .patch_width = c->patch_width,
-                               .tokens = c->tokens,
+                               .tokens = model_tokens(&model->model),
+                               .prefix_tokens = c->prefix,
+                               .input = model_input_size(&model->model),
                                .width = c->width,
                                .layers = c->layers,
                                .heads = c->heads,
                                .mlp_width = c->mlp_width,
                                .activation = activation_name(c->activation),
+                               .gated = c->traits & TRAIT_GATED,
                                .eps = c->eps,
+                               .pooling = pool_name(c->pool),
                                .classes = model_classes(&model->model),
                                .embedding = model_embedding(&model->model),
                                .regression = c->labels.scores == SCORES_LOGITS,
+                               .similarity = model_compares_texts(&model->model),
                                .parameters = model->model.weights.parameters,
+                               .flops = model->model.flops,
+                               .assumed = c->assumed,
                                .preprocessing = model->model.recipe_error.status == VITCL_OK
-                                                    ? model->model.recipe_text
+                                                    ? model->model.recipe_text.chars
                                                     : model->model.recipe_error.message};
 }
 
@@ -155,9 +177,22 @@ void vitcl_model_scores(const vitcl_model *model, const float *logits, float *sc
         model_scores(&model->model, logits, scores);
 }
 
+vitcl_status vitcl_model_similarity(const vitcl_model *model, const float *embedding, const float *texts, size_t count,
+                                    float *scores, vitcl_error *error)
+{
+    if (!model || !embedding || !texts || !scores)
+        return fail_null(error, "model, embedding, texts and scores");
+    if (!model_compares_texts(&model->model))
+        return fail(error, VITCL_ERROR_UNSUPPORTED,
+                    "this folder has no logit_scale, so embeddings can not be scored against texts; the folder of the "
+                    "full model (with its text tower) has one");
+    model_similarity(&model->model, embedding, texts, count, scores);
+    return VITCL_OK;
+}
+
 /* ---- images ---- */
 
-vitcl_status vitcl_image_read(vitcl_image *image, const char *path, vitcl_error *error)
+vitcl_status vitcl_image_read(vitcl_image *image, const char *path, bool upright, vitcl_error *error)
 {
     struct mapped_file file;
     vitcl_status status;
@@ -167,7 +202,8 @@ vitcl_status vitcl_image_read(vitcl_image *image, const char *path, vitcl_error 
     status = file_map(&file, path, error);
     if (status != VITCL_OK)
         return status;
-    status = image_decode(image, file.data, file.size, path, error);
+
+    status = image_decode(image, file.data, file.size, upright, path, error);
     file_unmap(&file);
     return status;
 }
@@ -179,14 +215,17 @@ void vitcl_image_destroy(vitcl_image *image)
 }
 
 vitcl_status vitcl_model_preprocess(const vitcl_model *model, const vitcl_image *image, float *pixel_values,
-                                    vitcl_error *error)
+                                    vitcl_grid *grid, vitcl_error *error)
 {
+    vitcl_grid ignored;
     if (!model || !image || !image->pixels || !pixel_values)
         return fail_null(error, "model, image, its pixels and pixel_values");
     if (image->width == 0 || image->height == 0)
         return fail(error, VITCL_ERROR_ARGUMENT, "an image of %zux%zu pixels has nothing to see", image->width,
                     image->height);
-    return model_preprocess(&model->model, image, pixel_values, error);
+    if (!grid && model->model.max_patches)
+        return fail_null(error, "grid of a model of variable resolution");
+    return model_preprocess(&model->model, image, pixel_values, grid ? grid : &ignored, error);
 }
 
 /* ---- sessions ---- */
@@ -204,8 +243,8 @@ static vitcl_status choose_outputs(const struct vitcl_model *model, unsigned *ou
         return fail(error, VITCL_ERROR_UNSUPPORTED, "this model has no classifier, so it gives no logits");
     if ((*outputs & VITCL_OUTPUT_EMBEDDING) && !model_embedding(&model->model))
         return fail(error, VITCL_ERROR_UNSUPPORTED,
-                    "this model has no pooler, so it gives no embedding; its hidden "
-                    "states are there");
+                    "this model does not pool its tokens into one vector, so it gives no embedding; its hidden states "
+                    "are there");
     return VITCL_OK;
 }
 
@@ -218,6 +257,9 @@ static vitcl_status make_request(struct request *request, const vitcl_context *c
     *request = (struct request){.config = &model->model.config,
                                 .weights = &model->model.weights,
                                 .batch = p->batch_size ? p->batch_size : 1,
+                                .height = model->model.height,
+                                .width = model->model.width,
+                                .max_patches = model->model.max_patches,
                                 .outputs = p->outputs};
     if (context) /* the reference has no variants */
         request->variants = p->variants ? p->variants : getenv("VITCL_VARIANT");
@@ -300,17 +342,41 @@ static vitcl_status check_results(const vitcl_session *session, const vitcl_resu
     return VITCL_OK;
 }
 
-vitcl_status vitcl_session_submit(vitcl_session *session, const float *pixel_values, size_t count, vitcl_error *error)
+/* In a model of variable resolution each image has its own grid. */
+static bool has_grids(const vitcl_session *session)
+{
+    return session->model->model.max_patches > 0;
+}
+
+static vitcl_status check_grids(const vitcl_session *session, const vitcl_grid *grids, size_t count, vitcl_error *error)
+{
+    const size_t most = session->model->model.max_patches;
+    if (!has_grids(session))
+        return VITCL_OK;
+    if (!grids)
+        return fail_null(error, "grids of a model of variable resolution");
+    for (size_t i = 0; i < count; i++)
+        if (grids[i].height == 0 || grids[i].width == 0 || grids[i].height > most / grids[i].width)
+            return fail(error, VITCL_ERROR_ARGUMENT, "grids: image %zu has %zux%zu patches; 1 to %zu are taken", i,
+                        grids[i].height, grids[i].width, most);
+    return VITCL_OK;
+}
+
+vitcl_status vitcl_session_submit(vitcl_session *session, const float *pixel_values, const vitcl_grid *grids,
+                                  size_t count, vitcl_error *error)
 {
     vitcl_status status;
     if (!session || !pixel_values)
         return fail_null(error, "session and pixel_values");
-    status = check_count(session, count, error);
-    if (status != VITCL_OK)
-        return status;
+    TRY(check_count(session, count, error));
+    TRY(check_grids(session, grids, count, error));
+    for (size_t i = 0; i < count && has_grids(session); i++)
+        TRY(session_set_grid(session->session, i, grids[i], error));
     memcpy(session_next_pixels(session->session), pixel_values,
            count * session_image_size(session->session) * sizeof *pixel_values);
-    return session_submit(session->session, count, error);
+    TRY(session_submit(session->session, count, error));
+done:
+    return status;
 }
 
 vitcl_status vitcl_session_wait(vitcl_session *session, const vitcl_results *results, vitcl_error *error)
@@ -336,14 +402,14 @@ static vitcl_status check_run(const vitcl_session *session, size_t count, const 
     return status == VITCL_OK ? check_results(session, results, error) : status;
 }
 
-vitcl_status vitcl_session_run_pixels(vitcl_session *session, const float *pixel_values, size_t count,
-                                      const vitcl_results *results, vitcl_error *error)
+vitcl_status vitcl_session_run_pixels(vitcl_session *session, const float *pixel_values, const vitcl_grid *grids,
+                                      size_t count, const vitcl_results *results, vitcl_error *error)
 {
     vitcl_status status;
     if (!session || !pixel_values || !results)
         return fail_null(error, "session, pixel_values and results");
     TRY(check_run(session, count, results, error));
-    TRY(vitcl_session_submit(session, pixel_values, count, error));
+    TRY(vitcl_session_submit(session, pixel_values, grids, count, error));
     TRY(session_wait(session->session, results, error));
 done:
     return status;
@@ -360,7 +426,10 @@ vitcl_status vitcl_session_run(vitcl_session *session, const vitcl_image *images
     pixels = session_next_pixels(session->session);
     for (size_t i = 0; i < count; i++) {
         float *values = pixels + i * session_image_size(session->session);
-        status = vitcl_model_preprocess(session->model, &images[i], values, error);
+        vitcl_grid grid;
+        status = vitcl_model_preprocess(session->model, &images[i], values, &grid, error);
+        if (status == VITCL_OK && grid.height)
+            status = session_set_grid(session->session, i, grid, error);
         if (status != VITCL_OK)
             TRY(fail_context(error, status, "image %zu", i));
     }
@@ -370,12 +439,12 @@ done:
     return status;
 }
 
-vitcl_status vitcl_session_verify(vitcl_session *session, const float *pixel_values, size_t count,
-                                  vitcl_verify_fn report, void *user, vitcl_error *error)
+vitcl_status vitcl_session_verify(vitcl_session *session, const float *pixel_values, const vitcl_grid *grids,
+                                  size_t count, vitcl_verify_fn report, void *user, vitcl_error *error)
 {
     vitcl_status status;
     const vitcl_results nothing = {0};
-    size_t image;
+    size_t image, batch;
     float *pixels;
     if (!session || !pixel_values)
         return fail_null(error, "session and pixel_values");
@@ -384,8 +453,13 @@ vitcl_status vitcl_session_verify(vitcl_session *session, const float *pixel_val
         TRY(fail(error, VITCL_ERROR_ARGUMENT, "a session without a device is the reference itself"));
     image = session_image_size(session->session);
     pixels = session_next_pixels(session->session);
-    for (size_t i = 0; i < session->session->plan.geometry.batch; i++) /* a batch that is not full repeats its images */
+    batch = session->session->plan.geometry.batch;
+    TRY(check_grids(session, grids, count, error));
+    for (size_t i = 0; i < batch; i++) { /* a batch that is not full repeats its images */
         memcpy(pixels + i * image, pixel_values + i % count * image, image * sizeof *pixels);
+        if (has_grids(session))
+            TRY(session_set_grid(session->session, i, grids[i % count], error));
+    }
     TRY(session_verify(session->session, report, user, error));
 done:
     return status;

@@ -1,4 +1,5 @@
-/* vitcl.h - Vision Transformers on any OpenCL device, from the files that Hugging Face publishes.
+/* vitcl.h - Vision Transformers on any OpenCL device, from the files that Hugging Face and timm
+ * publish.
  *
  *     vitcl_error error;
  *     vitcl_context *context = NULL;
@@ -7,7 +8,7 @@
  *     float logits[10];
  *
  *     if (vitcl_context_create(&context, NULL, &error) == VITCL_OK &&
- *         vitcl_model_create(&model, "tests/fixtures/digits", &error) == VITCL_OK &&
+ *         vitcl_model_create(&model, "tests/fixtures/digits", NULL, &error) == VITCL_OK &&
  *         vitcl_session_create(&session, context, model, NULL, &error) == VITCL_OK) {
  *         vitcl_image image = {.pixels = rgb, .width = w, .height = h};
  *         vitcl_results results = {.logits = logits};
@@ -141,29 +142,56 @@ VITCL_API const char *vitcl_context_device(const vitcl_context *context);
 
 typedef struct vitcl_model vitcl_model;
 
-/* Reads a model folder as published: config.json, model.safetensors (or the shards that model.safetensors.index.json
- * lists), and preprocessor_config.json or processor_config.json, whose lack is an error only once an image is to be
- * preprocessed. The weights stay in the mapped files. A model that vitcl would not run exactly as its library does is
- * refused. Models are immutable and may be shared between threads; they must outlive their sessions. */
-VITCL_API vitcl_status vitcl_model_create(vitcl_model **model, const char *folder, vitcl_error *error);
+/* Whose resize: the libraries differ by a level here and there. */
+typedef enum vitcl_resize {
+    VITCL_RESIZE_AS_LIBRARY, /* torchvision's for Hugging Face folders, as transformers 5 does; Pillow's for timm's */
+    VITCL_RESIZE_PIL,
+    VITCL_RESIZE_TORCHVISION
+} vitcl_resize;
+
+typedef struct vitcl_model_params {
+    /* Pixels, both or none. The size to run images at: positions are interpolated as the model's library does it. 0:
+     * the model's own, or what its preprocessor makes where its library interpolates unasked. An error for a model of
+     * variable resolution, which runs each image in its own shape. */
+    size_t image_height, image_width;
+    vitcl_resize resize;
+} vitcl_model_params;
+
+/* Reads a model folder as published: config.json; model.safetensors, or model.safetensors.index.json and its shards; of
+ * a Hugging Face folder preprocessor_config.json or processor_config.json, whose lack is an error only once an image is
+ * to be preprocessed. The weights stay in the mapped files. A model that vitcl would not run exactly as its library
+ * does is refused. Models are immutable and may be shared between threads; they must outlive their sessions. */
+VITCL_API vitcl_status vitcl_model_create(vitcl_model **model, const char *folder, const vitcl_model_params *params,
+                                          vitcl_error *error);
 VITCL_API void vitcl_model_destroy(vitcl_model **model);
 
 /* What was read. All sizes in the units named; zero where the model has no such thing. */
 typedef struct vitcl_model_info {
-    const char *family;               /* "vit"; a static string */
-    const char *architecture;         /* "ViTForImageClassification"; lives as long as the model */
-    size_t image_height, image_width; /* pixels */
+    const char *family;       /* "vit"; a static string */
+    const char *architecture; /* "ViTForImageClassification"; lives as long as the model */
+    bool timm;                /* a timm folder: its library leaves pictures as they are stored, see image_read */
+    size_t image_height, image_width; /* of the images that sessions run, pixels */
+    bool any_size;                    /* the library takes images of other sizes unasked */
+    size_t max_patches;               /* a model of variable resolution: of one image; 0 for all others */
     size_t patch_height, patch_width; /* pixels */
-    size_t tokens;                    /* T, with the class token */
+    size_t tokens;                    /* T, at that size */
+    size_t prefix_tokens;             /* those before the patches: class, distillation, registers */
+    size_t input;                     /* numbers in the pixel values of one image */
     size_t width;                     /* D */
     size_t layers, heads;
     size_t mlp_width;
-    const char *activation;    /* of the mlp: "gelu"; a static string */
-    double eps;                /* of every LayerNorm */
-    size_t classes;            /* C; 0 without a classifier */
-    size_t embedding;          /* length of the embedding; 0 where the model has none */
-    bool regression;           /* its scores are the logits themselves, not shares of 1 */
-    uint64_t parameters;       /* numbers in the tensors the model uses */
+    const char *activation; /* of the mlp: "gelu"; a static string */
+    bool gated;             /* the mlp multiplies two halves */
+    double eps;             /* of every LayerNorm */
+    const char *pooling;    /* "class token"; a static string */
+    size_t classes;         /* C; 0 without a classifier */
+    size_t embedding;       /* E: length of the embedding; 0 where the model has none */
+    bool regression;        /* its scores are the logits themselves, not shares of 1 */
+    bool similarity;        /* embeddings can be compared with those of texts: vitcl_model_similarity */
+    uint64_t parameters;    /* numbers in the tensors the model uses */
+    double flops;           /* of one image */
+    const char *assumed;    /* keys that config.json does not have: "a, b", filled as the class (timm: the architecture)
+                               has them; "" for none */
     const char *preprocessing; /* what is done to images, in one line, or why it can not be done; lives as long as the
                                   model */
 } vitcl_model_info;
@@ -178,6 +206,11 @@ VITCL_API const char *vitcl_model_label(const vitcl_model *model, size_t index);
  * a regression (the rule of the Hugging Face pipeline). In place is allowed. */
 VITCL_API void vitcl_model_scores(const vitcl_model *model, const float *logits, float *scores);
 
+/* Compares an image's embedding [E] with those of `count` texts [count,E], of any length: scores are CLIP's softmax or
+ * SigLIP's sigmoid of the scaled cosines. VITCL_ERROR_UNSUPPORTED where the folder has no logit_scale. */
+VITCL_API vitcl_status vitcl_model_similarity(const vitcl_model *model, const float *embedding, const float *texts,
+                                              size_t count, float *scores, vitcl_error *error);
+
 /* ---- images ----------------------------------------------------------------------------------------------------- */
 
 /* 8-bit RGB, rows from top to bottom. */
@@ -187,15 +220,22 @@ typedef struct vitcl_image {
     void *storage; /* what vitcl_image_read allocated; NULL for the caller's own pixels */
 } vitcl_image;
 
-/* Decodes a JPEG, PNG or WebP file, told apart by content, to what Pillow's exif_transpose and convert("RGB") give.
- * On success the caller frees it with vitcl_image_destroy. Thread-safe. */
-VITCL_API vitcl_status vitcl_image_read(vitcl_image *image, const char *path, vitcl_error *error);
+/* Decodes a JPEG, PNG or WebP file, told apart by content, to what Pillow's convert("RGB") gives; with `upright` after
+ * exif_transpose, which undoes how the camera was held: what transformers does and timm does not. On success the caller
+ * frees it with vitcl_image_destroy. Thread-safe. */
+VITCL_API vitcl_status vitcl_image_read(vitcl_image *image, const char *path, bool upright, vitcl_error *error);
 VITCL_API void vitcl_image_destroy(vitcl_image *image);
 
-/* Resizes, rescales and normalises one image to the model's pixel values [3,H,W], as its preprocessor_config.json
- * says. Thread-safe. */
+/* The patches of an image. */
+typedef struct vitcl_grid {
+    size_t height, width;
+} vitcl_grid;
+
+/* Makes an image the model's pixel values [3,H,W], as its preprocessor's file says. Of a model of variable resolution
+ * they are its patches [max_patches,3*p*p], with zeros behind the image's, and *grid says how many it has; else grid
+ * may be NULL and is set to 0 x 0. Thread-safe. */
 VITCL_API vitcl_status vitcl_model_preprocess(const vitcl_model *model, const vitcl_image *image, float *pixel_values,
-                                              vitcl_error *error);
+                                              vitcl_grid *grid, vitcl_error *error);
 
 /* ---- sessions --------------------------------------------------------------------------------------------------- */
 
@@ -204,7 +244,7 @@ typedef struct vitcl_session vitcl_session;
 /* What a session keeps readable: a set of these. */
 typedef enum vitcl_output {
     VITCL_OUTPUT_LOGITS = 1,    /* [B,C] */
-    VITCL_OUTPUT_EMBEDDING = 2, /* [B,E]: the vector the classifier reads, else pooler_output */
+    VITCL_OUTPUT_EMBEDDING = 2, /* [B,E]: the vector the classifier reads, else image_embeds or pooler_output */
     VITCL_OUTPUT_HIDDEN = 4     /* [B,T,D]: last_hidden_state */
 } vitcl_output;
 
@@ -236,16 +276,18 @@ typedef struct vitcl_results {
 VITCL_API vitcl_status vitcl_session_run(vitcl_session *session, const vitcl_image *images, size_t count,
                                          const vitcl_results *results, vitcl_error *error);
 
-/* The same for ready pixel values [count,3,H,W]. */
-VITCL_API vitcl_status vitcl_session_run_pixels(vitcl_session *session, const float *pixel_values, size_t count,
-                                                const vitcl_results *results, vitcl_error *error);
+/* The same for ready pixel values [count,3,H,W]. A model of variable resolution takes patches [count,max_patches,3*p*p]
+ * and the grid of each image [count]; for others grids is not read and may be NULL. */
+VITCL_API vitcl_status vitcl_session_run_pixels(vitcl_session *session, const float *pixel_values,
+                                                const vitcl_grid *grids, size_t count, const vitcl_results *results,
+                                                vitcl_error *error);
 
-/* Starts a run of ready pixel values [count,3,H,W], which are copied, and returns while the device works. Results are
- * fetched by vitcl_session_wait, oldest first. At most VITCL_QUEUE_DEPTH runs may be in flight; one more is
- * VITCL_ERROR_ARGUMENT. */
+/* Starts a run of ready pixel values, as in vitcl_session_run_pixels, which are copied, and returns while the device
+ * works. Results are fetched by vitcl_session_wait, oldest first. At most VITCL_QUEUE_DEPTH runs may be in flight; one
+ * more is VITCL_ERROR_ARGUMENT. */
 #define VITCL_QUEUE_DEPTH 2
-VITCL_API vitcl_status vitcl_session_submit(vitcl_session *session, const float *pixel_values, size_t count,
-                                            vitcl_error *error);
+VITCL_API vitcl_status vitcl_session_submit(vitcl_session *session, const float *pixel_values, const vitcl_grid *grids,
+                                            size_t count, vitcl_error *error);
 
 /* Waits for the oldest submitted run and writes its results, count rows of each. */
 VITCL_API vitcl_status vitcl_session_wait(vitcl_session *session, const vitcl_results *results, vitcl_error *error);
@@ -266,11 +308,11 @@ typedef struct vitcl_verify_step {
 } vitcl_verify_step;
 typedef void (*vitcl_verify_fn)(void *user, const vitcl_verify_step *step);
 
-/* Runs pixel values [count,3,H,W] on the device and through the plain-C reference and compares them after each step.
- * The report is called once per step, in order; NULL is allowed. VITCL_ERROR_MISMATCH names the first step over
- * tolerance; the other steps are still compared. */
-VITCL_API vitcl_status vitcl_session_verify(vitcl_session *session, const float *pixel_values, size_t count,
-                                            vitcl_verify_fn report, void *user, vitcl_error *error);
+/* Runs pixel values, as in vitcl_session_run_pixels, on the device and through the plain-C reference and compares them
+ * after each step. The report is called once per step, in order; NULL is allowed. VITCL_ERROR_MISMATCH names the first
+ * step over tolerance; the other steps are still compared. */
+VITCL_API vitcl_status vitcl_session_verify(vitcl_session *session, const float *pixel_values, const vitcl_grid *grids,
+                                            size_t count, vitcl_verify_fn report, void *user, vitcl_error *error);
 
 #ifdef __cplusplus
 }

@@ -11,38 +11,91 @@ static int is_visible(const struct dirent *entry)
     return entry->d_name[0] != '.';
 }
 
-void each_vit_fixture(void (*check)(const char *folder, void *context), void *context)
+void each_fixture(const char *group, int least, void (*check)(const char *folder, void *context), void *context)
 {
     struct dirent **entries;
-    int count = scandir(FIXTURES "/vit", &entries, is_visible, alphasort);
-    assert_true(count >= 10);
+    char path[PATH_SIZE];
+    int count;
+    path_join(path, FIXTURES, group);
+    count = scandir(path, &entries, is_visible, alphasort);
+    assert_true(count >= least);
     for (int i = 0; i < count; i++) {
         char folder[PATH_SIZE];
-        path_join(folder, "vit", entries[i]->d_name);
+        path_join(folder, group, entries[i]->d_name);
         check(folder, context);
         free(entries[i]);
     }
     free(entries);
 }
 
+void each_vit_fixture(void (*check)(const char *folder, void *context), void *context)
+{
+    each_fixture("vit", 10, check, context);
+}
+
+void each_family_fixture(void (*check)(const char *folder, void *context), void *context)
+{
+    each_fixture("models", 70, check, context);
+}
+
+/* What the expected images are, where there are any. */
+static void read_images(struct fixture *f)
+{
+    const struct tensor_entry *pixels = safetensors_find(&f->expected, "pixel_values");
+    const struct tensor_entry *grids = safetensors_find(&f->expected, "spatial_shapes");
+    f->height = f->config.image_height;
+    f->width = f->config.image_width;
+    if (f->config.traits & TRAIT_NAFLEX) {
+        assert_true(pixels && grids && pixels->rank == 3 && strcmp(grids->dtype_name, "I64") == 0);
+        f->max_patches = pixels->shape[1];
+        f->grids = grids->data;
+    } else if (pixels) {
+        assert_int_equal(pixels->rank, 4);
+        f->height = pixels->shape[2];
+        f->width = pixels->shape[3];
+    }
+    f->image_size = 3 * f->height * f->width;
+    if (pixels) {
+        f->images = pixels->shape[0];
+        f->image_size = pixels->bytes / sizeof(float) / f->images;
+    }
+}
+
 void fixture_open(struct fixture *fixture, const char *folder)
 {
     char path[PATH_SIZE], name[PATH_SIZE];
     vitcl_error err;
-    size_t pixels;
     memset(fixture, 0, sizeof *fixture);
     path_join(path, FIXTURES, folder);
     assert_ok(config_read(&fixture->config, path, &err), &err);
-    path_join(name, path, "model.safetensors");
-    assert_ok(safetensors_open(&fixture->file, name, &err), &err);
+    assert_ok(safetensors_open_folder(&fixture->file, path, &err), &err);
+    assert_ok(config_complete(&fixture->config, &fixture->file, &err), &err);
     assert_ok(weights_find(&fixture->weights, &fixture->config, &fixture->file, &err), &err);
     path_join(name, path, "expected.safetensors");
     assert_ok(safetensors_open(&fixture->expected, name, &err), &err);
-    fixture->image_size = 3 * fixture->config.image_height * fixture->config.image_width;
-    if (fixture_find(fixture, "pixel_values", &pixels)) {
-        fixture->images = pixels / fixture->image_size;
-        assert_int_equal(pixels, fixture->images * fixture->image_size);
-    }
+    read_images(fixture);
+}
+
+struct request fixture_request(const struct fixture *f, size_t batch)
+{
+    const enum head head = f->config.head;
+    const bool two = head == HEAD_TWO_CLASSIFIERS; /* each reads a vector of its own: there is no embedding */
+    return (struct request){.config = &f->config,
+                            .weights = &f->weights,
+                            .batch = batch,
+                            .height = f->height,
+                            .width = f->width,
+                            .max_patches = f->max_patches,
+                            .outputs = VITCL_OUTPUT_HIDDEN |
+                                       (two || head == HEAD_CLASSIFIER ? VITCL_OUTPUT_LOGITS : 0u) |
+                                       (two || head == HEAD_NONE ? 0u : VITCL_OUTPUT_EMBEDDING)};
+}
+
+struct grid fixture_grid(const struct fixture *fixture, size_t i)
+{
+    int64_t sides[2];
+    memcpy(sides, fixture->grids + i % fixture->images * sizeof sides, sizeof sides);
+    return (struct grid){(size_t)sides[0], (size_t)sides[1]};
 }
 
 void fixture_close(struct fixture *fixture)
@@ -87,7 +140,7 @@ vitcl_model *fixture_model(const char *folder)
     vitcl_model *model;
     vitcl_error err;
     path_join(path, FIXTURES, folder);
-    assert_ok(vitcl_model_create(&model, path, &err), &err);
+    assert_ok(vitcl_model_create(&model, path, NULL, &err), &err);
     assert_non_null(model);
     return model;
 }
@@ -102,7 +155,7 @@ vitcl_model *fixture_changed(const char *folder, const char *file, const char *k
     folder_copy(from, copy);
     path_join(path, copy, file);
     json_change(path, key, value);
-    assert_ok(vitcl_model_create(&model, copy, &err), &err);
+    assert_ok(vitcl_model_create(&model, copy, NULL, &err), &err);
     folder_remove(copy); /* the weights stay mapped */
     return model;
 }

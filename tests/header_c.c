@@ -19,6 +19,7 @@ static const any_function FUNCTIONS[] = {
     EXPORTED(vitcl_model_get_info),
     EXPORTED(vitcl_model_label),
     EXPORTED(vitcl_model_scores),
+    EXPORTED(vitcl_model_similarity),
     EXPORTED(vitcl_image_read),
     EXPORTED(vitcl_image_destroy),
     EXPORTED(vitcl_model_preprocess),

@@ -23,7 +23,7 @@ struct model {
 
 static inline struct weight described(size_t rows, size_t cols)
 {
-    return (struct weight){.parts = 1, .part = {{NULL, rows, cols}}, .rows = rows, .cols = cols};
+    return (struct weight){.parts = 1, .part = {{.rows = rows, .cols = cols}}, .rows = rows, .cols = cols};
 }
 
 static inline struct linear linear(size_t out, size_t in)
@@ -46,7 +46,12 @@ static inline void make_model(struct model *model, size_t image, size_t patch, s
                          .patch_width = patch,
                          .grid_height = grid,
                          .grid_width = grid,
+                         .prefix = 1,
                          .tokens = grid * grid + 1,
+                         .position = POSITION_ALL,
+                         .traits = TRAIT_CLS | TRAIT_NORM,
+                         .head = classes ? HEAD_CLASSIFIER : HEAD_POOLER,
+                         .pool = POOL_CLS,
                          .width = width,
                          .heads = heads,
                          .layers = layers,
@@ -54,11 +59,10 @@ static inline void make_model(struct model *model, size_t image, size_t patch, s
                          .activation = ACTIVATION_GELU,
                          .pooler_activation = ACTIVATION_TANH,
                          .eps = 1e-12};
-    *w = (struct weights){.cls_token = described(1, width),
+    *w = (struct weights){.prefix = described(1, width),
                           .position = described(c->tokens, width),
                           .patch = linear(width, 3 * patch * patch),
-                          .norm = norm,
-                          .head = classes ? HEAD_CLASSIFIER : HEAD_POOLER};
+                          .norm = norm};
     *(classes ? &w->classifier : &w->pooler) = linear(classes ? classes : width, width);
     w->blocks = calloc(layers, sizeof *w->blocks);
     assert_non_null(w->blocks);
@@ -77,10 +81,21 @@ static inline void make_digits(struct model *model)
     make_model(model, 32, 4, 64, 4, 4, 256, 10);
 }
 
+static inline struct request request_of(const struct model *model, size_t batch, unsigned outputs)
+{
+    return (struct request){.config = &model->config,
+                            .weights = &model->weights,
+                            .batch = batch,
+                            .height = model->config.image_height,
+                            .width = model->config.image_width,
+                            .outputs = outputs};
+}
+
 static inline void build(struct plan *plan, const struct model *model, size_t batch, unsigned outputs)
 {
     vitcl_error err;
-    if (plan_build(plan, &model->config, &model->weights, batch, outputs, &err) != VITCL_OK)
+    const struct request request = request_of(model, batch, outputs);
+    if (plan_build(plan, &request, &err) != VITCL_OK)
         fail_msg("%s", err.message);
 }
 

@@ -69,7 +69,7 @@ static inline vitcl_image decoded(const struct bytes *bytes, const char *name)
 {
     vitcl_image image;
     vitcl_error err = {0};
-    if (image_decode(&image, bytes->data, bytes->size, name, &err) != VITCL_OK)
+    if (image_decode(&image, bytes->data, bytes->size, true, name, &err) != VITCL_OK)
         fail_msg("%s", err.message);
     return image;
 }

@@ -12,6 +12,27 @@
 
 #define GAP 4096 /* bytes of poison before and behind every tensor */
 
+struct step single_step(enum op op)
+{
+    struct step step = {.op = op,
+                        .label = "single step",
+                        .input = {NO_TENSOR, NO_TENSOR},
+                        .weight = {NO_TENSOR, NO_TENSOR, NO_TENSOR, NO_TENSOR},
+                        .output = {NO_TENSOR, NO_TENSOR}};
+    return step;
+}
+
+int add_weight(struct plan *plan, struct weight *weight, size_t rows, size_t cols)
+{
+    *weight = (struct weight){.part = {{.rows = rows, .cols = cols}}, .parts = 1, .rows = rows, .cols = cols};
+    return plan_add_weight(plan, weight, "weight");
+}
+
+void add_single_step(struct plan *plan, const struct step *step)
+{
+    assert_int_equal(plan_add_step(plan, step), 0);
+}
+
 static void draw_weight(struct suite *suite, struct weight *weight, struct tensor_entry *entry, const struct draw *draw)
 {
     size_t count = weight->rows * weight->cols;
@@ -45,9 +66,7 @@ static int spread_out(struct plan *plan, size_t align)
     return arena;
 }
 
-/* NaN and a huge number in turns, each of its own: what a kernel reads there spoils its results, and what it writes
- * there shows, even where NaN goes in and NaN comes out. */
-static void poison(float *values, size_t count)
+void poison(float *values, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         values[i] = i % 2 ? 1e30f + 1e24f * (float)i : float_from_bits(0x7fc00000u | ((uint32_t)i & 0x3fffff));
@@ -58,15 +77,19 @@ static float *place_of(float *arena, const struct tensor *tensor)
     return arena + tensor->offset / sizeof *arena;
 }
 
-static void draw_inputs(struct suite *suite, const struct plan *plan, const struct draw *draw, float *arena)
+static void draw_inputs(struct suite *suite, const struct plan *plan, const struct job *job, float *arena)
 {
+    float *inputs[STEP_INPUTS] = {NULL, NULL};
     poison(arena, plan->arena_bytes / sizeof *arena);
     for (size_t i = 0; i < STEP_INPUTS; i++) {
         const struct tensor *tensor = &plan->tensors[plan->steps[0].input[i]];
-        if (plan->steps[0].input[i] != NO_TENSOR)
-            random_fill(&suite->random, place_of(arena, tensor), tensor->rows * tensor->cols, draw->mean,
-                        draw->deviation);
+        if (plan->steps[0].input[i] == NO_TENSOR)
+            continue;
+        inputs[i] = place_of(arena, tensor);
+        random_fill(&suite->random, inputs[i], tensor->rows * tensor->cols, job->input.mean, job->input.deviation);
     }
+    if (job->spoil)
+        job->spoil(job, inputs);
 }
 
 /* Runs the step on the device; `after` becomes the arena as the step leaves it. */
@@ -103,7 +126,7 @@ static double compare(const struct plan *plan, const struct reference *reference
 }
 
 /* The deviation of a plan's step on the device; fails where anything else was written. */
-static double run_step(struct suite *suite, struct plan *plan, const struct draw *draw)
+static double run_step(struct suite *suite, struct plan *plan, const struct job *job)
 {
     struct reference reference;
     vitcl_error err;
@@ -111,7 +134,7 @@ static double run_step(struct suite *suite, struct plan *plan, const struct draw
     float *before = allocate(plan->arena_bytes, 1), *after = allocate(plan->arena_bytes, 1);
     double deviation;
 
-    draw_inputs(suite, plan, draw, before);
+    draw_inputs(suite, plan, job, before);
     run_on_device(suite, plan, arena, before, after);
     assert_ok(reference_create(&reference, plan, &err), &err);
     memcpy(reference.arena, before, plan->arena_bytes);
@@ -128,29 +151,34 @@ static double run_step(struct suite *suite, struct plan *plan, const struct draw
 static void fail_job(const struct job *job, const struct plan *plan, double deviation)
 {
     const struct geometry *g = &job->g;
-    fail_msg(
-        "%s=%s: deviates by %.3g, at most %.3g passes. rows %zu, K %zu, N %zu, activation %s, batch %zu, tokens %zu, "
-        "width %zu, heads %zu of %zu, image %zux%zu, patch %zux%zu, numbers %g +- %g",
-        plan_op_name(plan->steps[0].op), plan->steps[0].variant_name, deviation, job->tolerance, job->rows, job->k,
-        job->n, activation_name(job->activation), g->batch, g->tokens, g->width, g->heads, g->head_size, g->image_width,
+    print_message(
+        "rows %zu, K %zu, N %zu, activation %s, pool %s, rope %d, first %zu, residual %d, unnormed %d, in place "
+        "%d, masked %d, biased %d, own positions %d, batch %zu, patches %zu, prefix %zu, tokens %zu, grid "
+        "%zux%zu, width %zu, heads %zu of %zu, image %zux%zu, patch %zux%zu, numbers %g +- %g\n",
+        job->rows, job->k, job->n, activation_name(job->activation), pool_name(job->pool), job->rope, job->first,
+        job->residual, job->unnormed, job->in_place, job->masked, job->biased, job->own_positions, g->batch, g->patches,
+        g->prefix, g->tokens, g->grid_width, g->grid_height, g->width, g->heads, g->head_size, g->image_width,
         g->image_height, g->patch_width, g->patch_height, job->input.mean, job->input.deviation);
+    fail_msg("%s=%s: the job above deviates by %.3g, at most %.3g passes", plan_op_name(plan->steps[0].op),
+             plan->steps[0].variant_name, deviation, job->tolerance);
 }
 
 static void run_variant(struct suite *suite, const struct job *job, size_t v)
 {
     struct plan plan = {.geometry = job->g};
     struct weight weights[STEP_WEIGHTS] = {{.parts = 0}};
-    struct tensor_entry entries[STEP_WEIGHTS] = {{.data = NULL}, {.data = NULL}};
+    struct tensor_entry entries[STEP_WEIGHTS] = {{.data = NULL}};
     double deviation;
     char override[64];
     vitcl_error err;
 
     job->build(&plan, weights, job);
-    draw_weight(suite, &weights[0], &entries[0], &job->weight);
-    draw_weight(suite, &weights[1], &entries[1], &job->bias);
+    for (size_t w = 0; w < STEP_WEIGHTS; w++)
+        if (weights[w].parts)
+            draw_weight(suite, &weights[w], &entries[w], w % 2 ? &job->bias : &job->weight);
     snprintf(override, sizeof override, "%s=%s", plan_op_name(suite->op), operation_of(suite->op)->variants[v]->name);
     assert_ok(ops_select(&plan, device_facts(suite->device), override, &err), &err);
-    deviation = run_step(suite, &plan, &job->input);
+    deviation = run_step(suite, &plan, job);
     if (!(deviation <= job->tolerance))
         fail_job(job, &plan, deviation);
     suite->largest[v] = deviation > suite->largest[v] ? deviation : suite->largest[v];

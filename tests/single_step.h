@@ -11,21 +11,36 @@
 #include "ops/ops.h"
 #include "support.h"
 
+/* Sums of some hundred products in float: a few 1e-6, in whatever order they are added. */
+#define TOLERANCE 5e-6
+
 /* Normal numbers to draw. */
 struct draw {
     double mean, deviation;
 };
 
+static const struct draw NORMAL = {0, 1}, ZERO = {0, 0}, ONE = {1, 0}, SMALL = {0, 0.1};
+
 struct job {
     /* Adds the inputs, weights and outputs, and the step. */
     void (*build)(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job);
+    /* Where not NULL, changes the inputs once they are drawn: lengths, and what must not be read. */
+    void (*spoil)(const struct job *job, float *const inputs[STEP_INPUTS]);
     struct geometry g;
-    size_t rows, k, n; /* of a matmul; rows of a residual_norm */
+    size_t rows, k, n; /* of a matmul; rows of a residual_norm or gate */
     enum activation activation;
+    enum pool pool;
+    enum rope_kind rope;
+    size_t first;
     float eps;
-    bool residual, in_place; /* residual_norm: with a y; the sum takes x's place */
-    struct draw input, weight, bias;
-    double tolerance; /* of each output's deviation (run/verify.h) */
+    bool residual, unnormed; /* residual_norm: with a y; without weights */
+    bool in_place;           /* what changes the first input takes its place */
+    bool masked;             /* with lengths */
+    bool biased;             /* attention: with a table */
+    bool own_positions;      /* tokens: a position per image */
+    struct draw input;
+    struct draw weight, bias; /* the first and third weight; the second and fourth one */
+    double tolerance;         /* of each output's deviation (run/verify.h) */
 };
 
 /* Many jobs of one operation. */
@@ -36,6 +51,25 @@ struct suite {
     size_t jobs;
     double largest[MAX_VARIANTS]; /* deviation of each variant so far */
 };
+
+/* ---- for `build` ---- */
+
+/* A step that has nothing yet. */
+struct step single_step(enum op op);
+
+/* A weight whose numbers are drawn later. */
+int add_weight(struct plan *plan, struct weight *weight, size_t rows, size_t cols);
+
+/* Adds the only step. */
+void add_single_step(struct plan *plan, const struct step *step);
+
+/* ---- for `spoil` ---- */
+
+/* NaN and a huge number in turns, each of its own: what a kernel reads there spoils its results, and what it writes
+ * there shows, even where NaN goes in and NaN comes out. */
+void poison(float *values, size_t count);
+
+/* ---- for tests ---- */
 
 /* Runs a job in every variant that can run on the device, each on numbers of its own. */
 void suite_run(struct suite *suite, const struct job *job);

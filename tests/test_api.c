@@ -37,31 +37,31 @@ static void test_null_arguments(void **state)
     assert_refused(vitcl_device_list_create(NULL, &count, &error), &error);
     assert_refused(vitcl_device_list_create(&list, NULL, &error), &error);
     assert_refused(vitcl_context_create(NULL, NULL, &error), &error);
-    assert_refused(vitcl_model_create(NULL, FIXTURES "/vit/cls", &error), &error);
-    assert_refused(vitcl_model_create(&no_model, NULL, &error), &error);
-    assert_refused(vitcl_image_read(NULL, "a.png", &error), &error);
-    assert_refused(vitcl_image_read(&image, NULL, &error), &error);
-    assert_refused(vitcl_model_preprocess(NULL, &image, numbers, &error), &error);
-    assert_refused(vitcl_model_preprocess(model, NULL, numbers, &error), &error);
-    assert_refused(vitcl_model_preprocess(model, &image, numbers, &error), &error); /* its pixels are NULL */
+    assert_refused(vitcl_model_create(NULL, FIXTURES "/vit/cls", NULL, &error), &error);
+    assert_refused(vitcl_model_create(&no_model, NULL, NULL, &error), &error);
+    assert_refused(vitcl_image_read(NULL, "a.png", true, &error), &error);
+    assert_refused(vitcl_image_read(&image, NULL, true, &error), &error);
+    assert_refused(vitcl_model_preprocess(NULL, &image, numbers, NULL, &error), &error);
+    assert_refused(vitcl_model_preprocess(model, NULL, numbers, NULL, &error), &error);
+    assert_refused(vitcl_model_preprocess(model, &image, numbers, NULL, &error), &error); /* its pixels are NULL */
     assert_refused(vitcl_session_create(NULL, NULL, model, NULL, &error), &error);
     assert_refused(vitcl_session_create(&no_session, NULL, NULL, NULL, &error), &error);
     assert_refused(vitcl_session_run(NULL, &image, 1, &results, &error), &error);
     assert_refused(vitcl_session_run(session, NULL, 1, &results, &error), &error);
     assert_refused(vitcl_session_run(session, &image, 1, NULL, &error), &error);
     assert_refused(vitcl_session_run(session, &image, 1, &results, &error), &error); /* its pixels are NULL */
-    assert_refused(vitcl_session_run_pixels(NULL, numbers, 1, &results, &error), &error);
-    assert_refused(vitcl_session_run_pixels(session, NULL, 1, &results, &error), &error);
-    assert_refused(vitcl_session_run_pixels(session, numbers, 1, NULL, &error), &error);
-    assert_refused(vitcl_session_submit(NULL, numbers, 1, &error), &error);
-    assert_refused(vitcl_session_submit(session, NULL, 1, &error), &error);
+    assert_refused(vitcl_session_run_pixels(NULL, numbers, NULL, 1, &results, &error), &error);
+    assert_refused(vitcl_session_run_pixels(session, NULL, NULL, 1, &results, &error), &error);
+    assert_refused(vitcl_session_run_pixels(session, numbers, NULL, 1, NULL, &error), &error);
+    assert_refused(vitcl_session_submit(NULL, numbers, NULL, 1, &error), &error);
+    assert_refused(vitcl_session_submit(session, NULL, NULL, 1, &error), &error);
     assert_refused(vitcl_session_wait(NULL, &results, &error), &error);
     assert_refused(vitcl_session_wait(session, NULL, &error), &error);
-    assert_refused(vitcl_session_verify(NULL, numbers, 1, NULL, NULL, &error), &error);
-    assert_refused(vitcl_session_verify(session, NULL, 1, NULL, NULL, &error), &error);
+    assert_refused(vitcl_session_verify(NULL, numbers, NULL, 1, NULL, NULL, &error), &error);
+    assert_refused(vitcl_session_verify(session, NULL, NULL, 1, NULL, NULL, &error), &error);
     assert_refused(vitcl_plan_describe(NULL, NULL, NULL, &text, &error), &error);
     assert_refused(vitcl_plan_describe(NULL, model, NULL, NULL, &error), &error);
-    assert_int_equal(vitcl_model_create(&no_model, NULL, NULL), VITCL_ERROR_ARGUMENT); /* error may be NULL */
+    assert_int_equal(vitcl_model_create(&no_model, NULL, NULL, NULL), VITCL_ERROR_ARGUMENT); /* error may be NULL */
     vitcl_session_destroy(&session);
     vitcl_model_destroy(&model);
 }
@@ -79,10 +79,10 @@ static void test_failed_create_writes_null(void **state)
     (void)state;
 
     memset(&model, 0x5a, sizeof model);
-    assert_int_equal(vitcl_model_create(&model, NULL, &error), VITCL_ERROR_ARGUMENT);
+    assert_int_equal(vitcl_model_create(&model, NULL, NULL, &error), VITCL_ERROR_ARGUMENT);
     assert_null(model);
     memset(&model, 0x5a, sizeof model);
-    assert_int_equal(vitcl_model_create(&model, FIXTURES "/vit", &error), VITCL_ERROR_IO);
+    assert_int_equal(vitcl_model_create(&model, FIXTURES "/vit", NULL, &error), VITCL_ERROR_IO);
     assert_null(model);
     assert_contains(error.message, FIXTURES "/vit/config.json");
     memset(&context, 0x5a, sizeof context);
@@ -94,7 +94,7 @@ static void test_failed_create_writes_null(void **state)
     memset(&session, 0x5a, sizeof session);
     assert_int_equal(vitcl_session_create(&session, NULL, good, &no_output, &error), VITCL_ERROR_ARGUMENT);
     assert_null(session);
-    assert_int_equal(vitcl_image_read(&image, FIXTURES "/none.png", &error), VITCL_ERROR_IO);
+    assert_int_equal(vitcl_image_read(&image, FIXTURES "/none.png", true, &error), VITCL_ERROR_IO);
     assert_null(image.storage);
     vitcl_model_destroy(&good);
 }
@@ -198,13 +198,40 @@ static void test_preprocess(void **state)
     vitcl_error error = {0};
     (void)state;
 
-    assert_ok(vitcl_model_preprocess(model, &image, pixels, &error), &error);
+    assert_ok(vitcl_model_preprocess(model, &image, pixels, NULL, &error), &error);
     for (size_t i = 0; i < SIDE * SIDE; i++) /* of the model's size already: only (level / 255 - 0.5) / 0.5 */
         assert_true(fabsf(pixels[SIDE * SIDE + i] - ((float)image.pixels[3 * i + 1] / 127.5f - 1)) < 1e-6f);
     empty.width = 0;
-    assert_refused(vitcl_model_preprocess(model, &empty, pixels, &error), &error);
+    assert_refused(vitcl_model_preprocess(model, &empty, pixels, NULL, &error), &error);
     free_pixels(&image);
     vitcl_model_destroy(&model);
+}
+
+/* How the camera was held is undone where that is wanted, and else left as it is stored. */
+static void test_upright(void **state)
+{
+    static const struct {
+        const char *path;
+        bool turned;
+    } rows[] = {{FIXTURES "/images/exif_6.jpg", true},       {FIXTURES "/images/exif_8.jpg", true},
+                {FIXTURES "/images/webp_exif_6.webp", true}, {FIXTURES "/images/png_exif_6.png", true},
+                {FIXTURES "/images/exif_1.jpg", false},      {FIXTURES "/images/png_rgb.png", false}};
+    vitcl_error error;
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        vitcl_image stored, upright;
+        assert_ok(vitcl_image_read(&stored, rows[i].path, false, &error), &error);
+        assert_ok(vitcl_image_read(&upright, rows[i].path, true, &error), &error);
+        if (rows[i].turned) {
+            assert_true(stored.width == upright.height && stored.height == upright.width);
+            assert_true(stored.width != stored.height);
+        } else {
+            assert_true(stored.width == upright.width && stored.height == upright.height);
+            assert_memory_equal(stored.pixels, upright.pixels, 3 * stored.width * stored.height);
+        }
+        vitcl_image_destroy(&stored);
+        vitcl_image_destroy(&upright);
+    }
 }
 
 /* Images for which vitcl has no recipe are refused with the reason; ready pixel values can still be run. */
@@ -221,13 +248,13 @@ static void test_no_recipe(void **state)
     vitcl_error error;
     (void)state;
 
-    assert_int_equal(vitcl_model_preprocess(model, &image, pixels, &error), VITCL_ERROR_UNSUPPORTED);
+    assert_int_equal(vitcl_model_preprocess(model, &image, pixels, NULL, &error), VITCL_ERROR_UNSUPPORTED);
     assert_contains(error.message, "Magic");
     vitcl_model_get_info(model, &info);
     assert_string_equal(info.preprocessing, error.message);
     assert_ok(vitcl_session_create(&session, NULL, model, NULL, &error), &error);
     assert_int_equal(vitcl_session_run(session, &image, 1, &results, &error), VITCL_ERROR_UNSUPPORTED);
-    assert_ok(vitcl_session_run_pixels(session, pixels, 1, &results, &error), &error);
+    assert_ok(vitcl_session_run_pixels(session, pixels, NULL, 1, &results, &error), &error);
     vitcl_session_destroy(&session);
     vitcl_model_destroy(&model);
     free_pixels(&image);
@@ -242,9 +269,9 @@ static void test_no_resize(void **state)
     vitcl_error error;
     (void)state;
 
-    assert_ok(vitcl_model_preprocess(model, &image, pixels, &error), &error);
+    assert_ok(vitcl_model_preprocess(model, &image, pixels, NULL, &error), &error);
     image.width = SIDE - 1;
-    assert_int_equal(vitcl_model_preprocess(model, &image, pixels, &error), VITCL_ERROR_ARGUMENT);
+    assert_int_equal(vitcl_model_preprocess(model, &image, pixels, NULL, &error), VITCL_ERROR_ARGUMENT);
     assert_contains(error.message, "31 x 32");
     free_pixels(&image);
     vitcl_model_destroy(&model);
@@ -315,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_info),
         cmocka_unit_test(test_scores),
         cmocka_unit_test(test_preprocess),
+        cmocka_unit_test(test_upright),
         cmocka_unit_test(test_no_recipe),
         cmocka_unit_test(test_no_resize),
         cmocka_unit_test(test_device_list),

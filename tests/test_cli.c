@@ -1,147 +1,11 @@
 /* test_cli.c - vitcl_run as a user meets it: what it says where, its exit status, and which inputs it takes. Results go
- * to stdout and everything else to stderr; one bad input does not cost the others their answers. The files it writes
- * are in test_cli_files.c.
+ * to stdout and everything else to stderr; one bad input does not cost the others their answers. Its options are in
+ * test_cli_usage.c, the files it writes in test_cli_files.c.
  */
-#include "fixture.h"
+#include "cli_program.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-
-#define DIGITS FIXTURES "/digits"
-#define SIX    DIGITS "/images/000_six.png"
-#define ZERO   DIGITS "/images/001_zero.png"
-
-/* Runs vitcl_run; fails unless it exits with `code`. The caller frees the output. */
-static struct output run_with(int code, const char *const *changes, const char *input, const char *const *argv)
-{
-    struct output output;
-    program_run(&output, argv, changes, input);
-    if (output.code != code)
-        fail_msg("vitcl_run %s: exit status %d, expected %d: %s", argv[1], output.code, code, output.err);
-    return output;
-}
-
-#define ARGUMENTS(...) ((const char *const[]){VITCL_RUN, __VA_ARGS__, NULL})
-#define CHANGES(...)   ((const char *const[]){__VA_ARGS__, NULL})
-#define RUN(code, ...) run_with(code, NULL, NULL, ARGUMENTS(__VA_ARGS__))
-
-/* How often `part` occurs in the text. */
-static size_t count_of(const char *text, const char *part)
-{
-    size_t count = 0;
-    while ((text = strstr(text, part))) {
-        count++;
-        text += strlen(part);
-    }
-    return count;
-}
-
-static void check_and_free(struct output *output, const char *in_out, const char *in_err)
-{
-    if (in_out)
-        assert_contains(output->out, in_out);
-    else
-        assert_string_equal(output->out, "");
-    if (in_err)
-        assert_contains(output->err, in_err);
-    else
-        assert_string_equal(output->err, "");
-    output_free(output);
-}
-
-/* ---- without a device ---- */
-
-static void test_help(void **state)
-{
-    static const char *const OPTIONS[] = {"--model",  "--device", "--batch-size",   "--recursive", "--topk",   "--json",
-                                          "--logits", "--embed",  "--hidden",       "--pixels",    "--quiet",  "--plan",
-                                          "--verify", "--info",   "--list-devices", "--help",      "--version"};
-    struct output output = RUN(0, "--help"), brief = RUN(0, "-h");
-    (void)state;
-    assert_string_equal(output.out, brief.out);
-    for (size_t i = 0; i < COUNT(OPTIONS); i++)
-        assert_contains(output.out, OPTIONS[i]);
-    check_and_free(&output, "usage: vitcl_run", NULL);
-    output_free(&brief);
-}
-
-static void test_version(void **state)
-{
-    struct output output = RUN(0, "--version");
-    (void)state;
-    assert_string_equal(output.out, "vitcl_run " VITCL_VERSION_STRING "\n");
-    check_and_free(&output, "vitcl_run", NULL);
-}
-
-static void test_wrong_usage(void **state)
-{
-    static const struct {
-        const char *message, *arguments[7];
-    } CASES[] = {
-        {"--magic", {"--magic"}},
-        {"'z'", {"-z"}},
-        {"no model", {SIX}},
-        {"no input", {"-m", DIGITS}},
-        {"no input", {"-m", DIGITS, "--verify"}},
-        {"--model", {"--model"}}, /* its argument is missing */
-        {"\"0\"", {"-m", DIGITS, "-b", "0", SIX}},
-        {"\"-1\"", {"-m", DIGITS, "-b", "-1", SIX}},
-        {"\"65537\"", {"-m", DIGITS, "-b", "65537", SIX}},
-        {"\"99999999999999999999\"", {"-m", DIGITS, "-b", "99999999999999999999", SIX}},
-        {"\"3x\"", {"-m", DIGITS, "-k", "3x", SIX}},
-        {"\"\"", {"-m", DIGITS, "-k", "", SIX}},
-        {"same file", {"-m", DIGITS, "--logits", "a.npy", "--embed", "a.npy", SIX}},
-        {"--verify", {"-m", DIGITS, "--logits", "a.npy", "--verify", SIX}},
-    };
-    (void)state;
-    for (size_t i = 0; i < COUNT(CASES); i++) {
-        const char *argv[9] = {VITCL_RUN};
-        struct output output;
-        memcpy(argv + 1, CASES[i].arguments, sizeof CASES[i].arguments);
-        output = run_with(2, CHANGES("VITCL_MODEL"), NULL, argv);
-        assert_contains(output.err, "vitcl_run --help");
-        check_and_free(&output, NULL, CASES[i].message);
-    }
-}
-
-static void test_wrong_model(void **state)
-{
-    struct output output = RUN(1, "-m", DIGITS "/images", SIX);
-    (void)state;
-    check_and_free(&output, NULL, DIGITS "/images/config.json");
-    output = RUN(1, "-m", SIX, SIX);
-    check_and_free(&output, NULL, SIX);
-    output = RUN(1, "-m", FIXTURES "/no such folder", "--info");
-    check_and_free(&output, NULL, FIXTURES "/no such folder");
-}
-
-static void test_info(void **state)
-{
-    struct output output = RUN(0, "-m", FIXTURES "/vit/wide", "--info");
-    (void)state;
-    assert_contains(output.out, "ViTForImageClassification");
-    assert_contains(output.out, "16 tokens");
-    assert_contains(output.out, "quick_gelu");
-    check_and_free(&output, "20x12", NULL);
-}
-
-/* No driver at all: the message says where they were looked for and what to install. */
-static void test_no_driver(void **state)
-{
-    char folder[PATH_SIZE], vendors[PATH_SIZE + 20];
-    struct output output;
-    (void)state;
-    folder_create(folder);
-    snprintf(vendors, sizeof vendors, "OCL_ICD_VENDORS=%s", folder);
-    output = run_with(1, CHANGES(vendors), NULL, ARGUMENTS("-m", DIGITS, SIX));
-    assert_contains(output.err, folder);
-    check_and_free(&output, NULL, "install pocl-opencl-icd");
-    output = run_with(1, CHANGES(vendors), NULL, ARGUMENTS("--list-devices"));
-    check_and_free(&output, NULL, "install pocl-opencl-icd");
-    folder_remove(folder);
-}
 
 /* ---- choosing devices and variants ---- */
 
@@ -414,12 +278,6 @@ static void test_labels_with_control_characters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help),
-        cmocka_unit_test(test_version),
-        cmocka_unit_test(test_wrong_usage),
-        cmocka_unit_test(test_wrong_model),
-        cmocka_unit_test(test_info),
-        cmocka_unit_test(test_no_driver),
         cmocka_unit_test(test_list_devices),
         cmocka_unit_test(test_device_that_is_not_there),
         cmocka_unit_test(test_variants),

@@ -2,21 +2,16 @@
  *
  * The oracle plays the plan on a map of the arena: each step stamps its number of tensor over the places of its
  * outputs, after it has checked that what it reads still bears its stamp. It knows nothing of lifetimes. Played
- * are real plans, hundreds of random ones, and one that is laid out by hand. Besides: every offset is aligned, the
- * arena ends where its last tensor ends, holds what any one step writes, and is no larger than all tensors apart.
+ * are the plans of all fixtures, hundreds of random ones, and one that is laid out by hand. Besides: every offset is
+ * aligned, the arena ends where its last tensor ends, holds what any one step writes, and is no larger than all tensors
+ * apart.
  */
 #include "base/size.h"
+#include "fixture.h"
 #include "ops/ops.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 /* ---- the oracle -------------------------------------------------------------------------------------------------- */
 
@@ -127,8 +122,7 @@ static void place_and_play(struct plan *plan, size_t align)
 {
     vitcl_error err;
     struct arena arena = {.plan = plan, .align = align};
-    if (plan_place(plan, align, &err) != VITCL_OK)
-        fail_msg("%s", err.message);
+    assert_ok(plan_place(plan, align, &err), &err);
     check_size(plan, align);
     arena.units = plan->arena_bytes / align;
     arena.stamp = calloc(arena.units + 1, sizeof *arena.stamp);
@@ -159,7 +153,7 @@ static int add_step(struct plan *plan, int input, int second_input, int output, 
 {
     struct step step = {.op = OP_MATMUL,
                         .input = {input, second_input},
-                        .weight = {NO_TENSOR, NO_TENSOR},
+                        .weight = {NO_TENSOR, NO_TENSOR, NO_TENSOR, NO_TENSOR},
                         .output = {output, second_output}};
     return plan_add_step(plan, &step);
 }
@@ -329,51 +323,76 @@ static void test_random_plans(void **state)
 
 /* ---- real plans -------------------------------------------------------------------------------------------------- */
 
-static void play_fixture(const char *name)
+static void play_fixture(const char *folder, void *context)
 {
     static const size_t batches[] = {1, 2, 7, 64};
     static const size_t aligns[] = {64, 128, 4096};
     static const struct facts facts = {.max_work_group = 256};
-    char path[512];
-    struct config config;
-    struct safetensors file;
-    struct weights weights;
+    struct fixture f;
     vitcl_error err;
+    size_t *plans = context;
 
-    snprintf(path, sizeof path, FIXTURES "/vit/%s", name);
-    assert_int_equal(config_read(&config, path, &err), VITCL_OK);
-    snprintf(path, sizeof path, FIXTURES "/vit/%s/model.safetensors", name);
-    assert_int_equal(safetensors_open(&file, path, &err), VITCL_OK);
-    assert_int_equal(weights_find(&weights, &config, &file, &err), VITCL_OK);
+    fixture_open(&f, folder);
     for (size_t i = 0; i < COUNT(batches) * COUNT(aligns); i++) {
-        unsigned outputs = VITCL_OUTPUT_HIDDEN;
+        struct request request = fixture_request(&f, batches[i % COUNT(batches)]);
         struct plan plan;
-        if (weights.head == HEAD_CLASSIFIER)
-            outputs |= i % 2 ? VITCL_OUTPUT_LOGITS : VITCL_OUTPUT_LOGITS | VITCL_OUTPUT_EMBEDDING;
-        assert_int_equal(plan_build(&plan, &config, &weights, batches[i % COUNT(batches)], outputs, &err), VITCL_OK);
-        assert_int_equal(ops_select(&plan, &facts, NULL, &err), VITCL_OK);
+        if (i % 2 && request.outputs & VITCL_OUTPUT_LOGITS)
+            request.outputs &= ~(unsigned)(VITCL_OUTPUT_HIDDEN | VITCL_OUTPUT_EMBEDDING);
+        assert_ok(plan_build(&plan, &request, &err), &err);
+        assert_ok(ops_select(&plan, &facts, NULL, &err), &err);
         place_and_play(&plan, aligns[i / COUNT(batches)]);
         plan_free(&plan);
+        ++*plans;
     }
-    weights_free(&weights);
-    safetensors_close(&file);
-    config_free(&config);
+    fixture_close(&f);
 }
 
 static void test_real_plans(void **state)
 {
-    static const char *const names[] = {"cls", "odd", "wide", "pooler", "no_pooler", "msk"};
+    size_t plans = 0;
     (void)state;
-    for (size_t i = 0; i < COUNT(names); i++)
-        play_fixture(names[i]);
+    each_vit_fixture(play_fixture, &plans);
+    each_family_fixture(play_fixture, &plans);
+    assert_true(plans >= 80 * 12);
+}
+
+/* What changes queries and keys needs no place of its own. */
+static void test_changed_in_place(void **state)
+{
+    static const struct {
+        const char *folder;
+        enum op op;
+    } rows[] = {{"models/dinov3", OP_ROPE}, {"models/timm_qk_norm", OP_QK_NORM}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct fixture f;
+        struct request request;
+        struct plan plan;
+        vitcl_error err;
+        size_t changed = 0;
+        fixture_open(&f, rows[i].folder);
+        request = fixture_request(&f, 3);
+        assert_ok(plan_build(&plan, &request, &err), &err);
+        place_and_play(&plan, 128);
+        for (size_t s = 0; s < plan.step_count; s++) {
+            if (plan.steps[s].op != rows[i].op)
+                continue;
+            assert_int_equal(plan.tensors[plan.steps[s].output[0]].offset, plan.tensors[plan.steps[s].input[0]].offset);
+            changed++;
+        }
+        assert_int_equal(changed, f.config.layers);
+        plan_free(&plan);
+        fixture_close(&f);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_by_hand),          cmocka_unit_test(test_reuse),     cmocka_unit_test(test_reuse_chain),
-        cmocka_unit_test(test_nothing_to_place), cmocka_unit_test(test_too_large), cmocka_unit_test(test_random_plans),
-        cmocka_unit_test(test_real_plans),
+        cmocka_unit_test(test_by_hand),     cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_reuse_chain), cmocka_unit_test(test_nothing_to_place),
+        cmocka_unit_test(test_too_large),   cmocka_unit_test(test_random_plans),
+        cmocka_unit_test(test_real_plans),  cmocka_unit_test(test_changed_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,51 +2,21 @@
  * FLOPs are the published numbers; its description for made-up devices is the text that lies in tests/fixtures/plans.
  */
 #include "made_up_model.h"
+#include "plan_text.h"
+#include "support.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
-static void select_and_place(struct plan *plan, const struct facts *facts, const char *overrides)
-{
-    vitcl_error err;
-    if (ops_select(plan, facts, overrides, &err) != VITCL_OK || plan_place(plan, facts->buffer_align, &err) != VITCL_OK)
-        fail_msg("%s", err.message);
-}
-
 /* ---- the paper --------------------------------------------------------------------------------------------------- */
-
-/* "matmul(block 0 norm2, block 0 fc1.weight, block 0 fc1.bias) -> block 0 fc1 [1,5,16] gelu" */
-static void write_step(const struct plan *plan, const struct step *step, char text[256])
-{
-    const int tensors[] = {step->input[0],  step->input[1],  step->weight[0],
-                           step->weight[1], step->output[0], step->output[1]};
-    int length = snprintf(text, 256, "%s(", plan_op_name(step->op));
-    for (size_t i = 0; i < COUNT(tensors); i++) {
-        const char *before = i == 0 ? "" : i == 4 ? ") -> " : ", ";
-        if (tensors[i] != NO_TENSOR)
-            length += snprintf(text + length, 256 - (size_t)length, "%s%s", before, plan->tensors[tensors[i]].name);
-    }
-    for (size_t i = 0; i < plan->tensors[tensors[4]].rank; i++)
-        length +=
-            snprintf(text + length, 256 - (size_t)length, "%s%zu", i ? "," : " [", plan->tensors[tensors[4]].shape[i]);
-    snprintf(text + length, 256 - (size_t)length, "]%s%s", step->activation ? " " : "",
-             step->activation ? activation_name(step->activation) : "");
-}
 
 static void assert_steps(const struct plan *plan, size_t first, const char *const *expected, size_t count)
 {
     assert_true(first + count <= plan->step_count);
     for (size_t i = 0; i < count; i++) {
-        char text[256];
-        write_step(plan, &plan->steps[first + i], text);
-        assert_string_equal(text, expected[i]);
+        struct text text = {0};
+        add_step_text(&text, plan, &plan->steps[first + i]);
+        assert_string_equal(text.chars, expected[i]);
+        text_free(&text);
     }
 }
 
@@ -55,7 +25,7 @@ static void assert_steps(const struct plan *plan, size_t first, const char *cons
 static const char *const PAPER[] = {
     "im2patch(pixel values) -> im2patch [3,4,12]",
     "matmul(im2patch, patch embedding.weight, patch embedding.bias) -> patch embedding [3,4,8]",
-    "tokens(patch embedding, tokens.cls, tokens.position) -> tokens [3,5,8]",
+    "tokens(patch embedding, tokens.prefix, tokens.position) -> tokens [3,5,8]",
     "residual_norm(tokens, block 0 norm1.weight, block 0 norm1.bias) -> block 0 norm1 [3,5,8]",
     "matmul(block 0 norm1, block 0 qkv.weight, block 0 qkv.bias) -> block 0 qkv [3,5,24]",
     "attention(block 0 qkv) -> block 0 attention [3,5,8]",
@@ -76,11 +46,11 @@ static const char *const PAPER[] = {
     "residual_norm(block 1 norm2 sum, block 1 fc2, norm.weight, norm.bias) -> norm, norm sum [3,5,8]",
 };
 static const char *const CLASSIFIER_HEAD[] = {
-    "pool(norm) -> pool [3,8]",
+    "pool(norm) -> pool [3,8] class token from 1 on",
     "matmul(pool, head.weight, head.bias) -> head [3,7]",
 };
 static const char *const POOLER_HEAD[] = {
-    "pool(norm) -> pool [3,8]",
+    "pool(norm) -> pool [3,8] class token from 1 on",
     "matmul(pool, pooler.weight, pooler.bias) -> pooler [3,8] tanh",
 };
 
@@ -251,8 +221,8 @@ static void test_too_large(void **state)
     (void)state;
     make_model(&model, 224, 16, 1024, 24, 16, 4096, 1000);
     for (size_t batch = SIZE_MAX; batch > SIZE_MAX / 1024; batch /= 2) {
-        assert_int_equal(plan_build(&plan, &model.config, &model.weights, batch, VITCL_OUTPUT_LOGITS, &err),
-                         VITCL_ERROR_MEMORY);
+        const struct request request = request_of(&model, batch, VITCL_OUTPUT_LOGITS);
+        assert_int_equal(plan_build(&plan, &request, &err), VITCL_ERROR_MEMORY);
         assert_null(plan.steps);
         assert_null(plan.tensors);
     }
@@ -268,33 +238,15 @@ static void test_too_large(void **state)
 static char *describe(const struct model *model, size_t batch, unsigned outputs, const struct facts *facts)
 {
     struct plan plan;
-    char *text;
     build(&plan, model, batch, outputs);
-    select_and_place(&plan, facts, NULL);
-    assert_int_equal(plan_describe(&plan, &text, NULL), VITCL_OK);
-    plan_free(&plan);
-    return text;
+    return describe_plan(&plan, facts);
 }
 
-/* The text of tests/fixtures/plans/<name>, or the new one is printed for whoever meant to change it. */
-static void assert_golden(const struct model *model, size_t batch, unsigned outputs, const struct facts *facts,
-                          const char *name)
+static void check_golden(const struct model *model, size_t batch, unsigned outputs, const struct facts *facts,
+                         const char *name)
 {
-    char path[512], golden[32768];
     char *text = describe(model, batch, outputs, facts);
-    size_t length = 0;
-    FILE *file;
-    snprintf(path, sizeof path, FIXTURES "/plans/%s", name);
-    file = fopen(path, "rb");
-    if (file) {
-        length = fread(golden, 1, sizeof golden - 1, file);
-        fclose(file);
-    }
-    golden[length] = '\0';
-    if (strcmp(text, golden) != 0) {
-        fputs(text, stderr); /* too long for fail_msg */
-        fail_msg("%s differs from the plan above", path);
-    }
+    assert_golden(text, name);
     free(text);
 }
 
@@ -305,9 +257,9 @@ static void test_descriptions(void **state)
     char *text;
     (void)state;
     make_digits(&digits);
-    assert_golden(&digits, 1, VITCL_OUTPUT_LOGITS, &CPU, "cpu.txt");
-    assert_golden(&digits, 96, all, &GPU, "gpu.txt");
-    assert_golden(&digits, 3, VITCL_OUTPUT_HIDDEN, &NO_COMPILER, "no_compiler.txt");
+    check_golden(&digits, 1, VITCL_OUTPUT_LOGITS, &CPU, "cpu.txt");
+    check_golden(&digits, 96, all, &GPU, "gpu.txt");
+    check_golden(&digits, 3, VITCL_OUTPUT_HIDDEN, &NO_COMPILER, "no_compiler.txt");
 
     make_model(&large, 224, 16, 1024, 24, 16, 4096, 1000);
     text = describe(&large, 32, VITCL_OUTPUT_LOGITS, &GPU);

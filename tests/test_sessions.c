@@ -38,7 +38,8 @@ static void check_results(vitcl_context *context)
     fixture_open(&f, "vit/cls");
     memset(&error, 0x5a, sizeof error);
     memset(&untouched, 0x5a, sizeof untouched);
-    assert_int_equal(vitcl_session_run_pixels(session, fixture_get(&f, "pixel_values", NULL), 3, &results, &error), 0);
+    assert_int_equal(
+        vitcl_session_run_pixels(session, fixture_get(&f, "pixel_values", NULL), NULL, 3, &results, &error), 0);
     assert_close("logits", logits, fixture_get(&f, "logits", NULL), COUNT(logits), TOLERANCE);
     assert_close("hidden", hidden, fixture_get(&f, "last_hidden_state", NULL), COUNT(hidden), TOLERANCE);
     for (size_t i = 0; i < 3; i++) /* the vector the classifier reads: the class token */
@@ -60,8 +61,9 @@ static void check_images(vitcl_context *context)
     vitcl_error error;
 
     for (size_t i = 0; i < 2; i++)
-        assert_ok(vitcl_model_preprocess(model, &images[i], pixels[i], &error), &error);
-    assert_ok(vitcl_session_run_pixels(session, pixels[0], 2, &(vitcl_results){.logits = expected}, &error), &error);
+        assert_ok(vitcl_model_preprocess(model, &images[i], pixels[i], NULL, &error), &error);
+    assert_ok(vitcl_session_run_pixels(session, pixels[0], NULL, 2, &(vitcl_results){.logits = expected}, &error),
+              &error);
     assert_ok(vitcl_session_run(session, images, 2, &(vitcl_results){.logits = logits}, &error), &error);
     assert_memory_equal(logits, expected, sizeof logits);
     free_pixels(&images[0]);
@@ -78,11 +80,12 @@ static void check_refusals(vitcl_context *context)
     const vitcl_results hidden = {.hidden = numbers};
     vitcl_error error = {0};
 
-    assert_refused(vitcl_session_run_pixels(session, pixels, 0, &hidden, &error), &error);
-    assert_refused(vitcl_session_run_pixels(session, pixels, 3, &hidden, &error), &error);
-    assert_refused(vitcl_session_submit(session, pixels, 3, &error), &error);
-    assert_refused(vitcl_session_run_pixels(session, pixels, 1, &(vitcl_results){.logits = numbers}, &error), &error);
-    assert_refused(vitcl_session_run_pixels(session, pixels, 1, &(vitcl_results){.embedding = numbers}, &error),
+    assert_refused(vitcl_session_run_pixels(session, pixels, NULL, 0, &hidden, &error), &error);
+    assert_refused(vitcl_session_run_pixels(session, pixels, NULL, 3, &hidden, &error), &error);
+    assert_refused(vitcl_session_submit(session, pixels, NULL, 3, &error), &error);
+    assert_refused(vitcl_session_run_pixels(session, pixels, NULL, 1, &(vitcl_results){.logits = numbers}, &error),
+                   &error);
+    assert_refused(vitcl_session_run_pixels(session, pixels, NULL, 1, &(vitcl_results){.embedding = numbers}, &error),
                    &error);
     assert_refused(vitcl_session_create(&none, context, model, &(vitcl_session_params){.outputs = 8}, &error), &error);
     assert_refused(
@@ -93,7 +96,8 @@ static void check_refusals(vitcl_context *context)
     assert_int_equal(
         vitcl_session_create(&none, context, model, &(vitcl_session_params){.outputs = VITCL_OUTPUT_EMBEDDING}, &error),
         VITCL_ERROR_UNSUPPORTED);
-    assert_ok(vitcl_session_run_pixels(session, pixels, 2, &hidden, &error), &error); /* the default of this model */
+    assert_ok(vitcl_session_run_pixels(session, pixels, NULL, 2, &hidden, &error),
+              &error); /* the default of this model */
     vitcl_session_destroy(&session);
     vitcl_model_destroy(&model);
 }
@@ -108,18 +112,19 @@ static void check_queue(vitcl_context *context)
 
     for (size_t i = 0; i < 2; i++) {
         pixels[0] = (float)i;
-        assert_ok(vitcl_session_run_pixels(session, pixels, 1, &(vitcl_results){.embedding = expected[i]}, &error),
-                  &error);
+        assert_ok(
+            vitcl_session_run_pixels(session, pixels, NULL, 1, &(vitcl_results){.embedding = expected[i]}, &error),
+            &error);
     }
     assert_refused(vitcl_session_wait(session, &results, &error), &error);
     for (size_t i = 0; i < VITCL_QUEUE_DEPTH; i++) {
         pixels[0] = (float)i; /* copied: changing them afterwards does nothing */
-        assert_ok(vitcl_session_submit(session, pixels, 1, &error), &error);
+        assert_ok(vitcl_session_submit(session, pixels, NULL, 1, &error), &error);
         /* A run must not overtake those in flight. */
-        assert_refused(vitcl_session_run_pixels(session, pixels, 1, &results, &error), &error);
-        assert_refused(vitcl_session_verify(session, pixels, 1, NULL, NULL, &error), &error);
+        assert_refused(vitcl_session_run_pixels(session, pixels, NULL, 1, &results, &error), &error);
+        assert_refused(vitcl_session_verify(session, pixels, NULL, 1, NULL, NULL, &error), &error);
     }
-    assert_refused(vitcl_session_submit(session, pixels, 1, &error), &error);
+    assert_refused(vitcl_session_submit(session, pixels, NULL, 1, &error), &error);
     assert_refused(vitcl_session_wait(session, &(vitcl_results){.hidden = embedding}, &error), &error);
     for (size_t i = 0; i < VITCL_QUEUE_DEPTH; i++) {
         assert_ok(vitcl_session_wait(session, &results, &error), &error);
@@ -206,11 +211,11 @@ static void test_verify(void **state)
     vitcl_error error;
 
     random_fill(&random, pixels, COUNT(pixels), 0, 1);
-    assert_ok(vitcl_session_verify(session, pixels, 1, note_step, &seen, &error), &error);
+    assert_ok(vitcl_session_verify(session, pixels, NULL, 1, note_step, &seen, &error), &error);
     assert_true(seen.in_order && seen.all_passed);
     assert_int_equal(seen.steps, 3 + 2 * 7 + 3); /* embedding, blocks; norm, pool, head */
     assert_int_equal(seen.steps, seen.count);
-    assert_ok(vitcl_session_verify(session, pixels, 1, NULL, NULL, &error), &error);
+    assert_ok(vitcl_session_verify(session, pixels, NULL, 1, NULL, NULL, &error), &error);
     vitcl_session_destroy(&session);
     vitcl_model_destroy(&model);
     vitcl_context_destroy(&context);
@@ -223,7 +228,7 @@ static void test_no_verification_on_the_host(void **state)
     float pixels[3 * 30 * 30] = {0};
     vitcl_error error = {0};
     (void)state;
-    assert_refused(vitcl_session_verify(session, pixels, 1, NULL, NULL, &error), &error);
+    assert_refused(vitcl_session_verify(session, pixels, NULL, 1, NULL, NULL, &error), &error);
     vitcl_session_destroy(&session);
     vitcl_model_destroy(&model);
 }

@@ -370,8 +370,8 @@ static void model_in_shards(void **state)
     struct bench *bench = *state;
     struct model found, expected;
     deal_out(bench, FIXTURES "/vit/cls");
-    assert_ok(model_open(&found, bench->folder, &bench->err), &bench->err);
-    assert_ok(model_open(&expected, FIXTURES "/vit/cls", &bench->err), &bench->err);
+    assert_ok(model_open(&found, bench->folder, NULL, &bench->err), &bench->err);
+    assert_ok(model_open(&expected, FIXTURES "/vit/cls", NULL, &bench->err), &bench->err);
     assert_int_equal(found.file.shard_count, 2);
     assert_int_equal(found.weights.parameters, expected.weights.parameters);
     for (size_t i = 0; i < expected.config.layers; i++) { /* query, key and value come from both files */
@@ -394,7 +394,7 @@ static void model_that_lacks_a_tensor(void **state)
     deal_out(bench, FIXTURES "/vit/cls");
     path_join(path, bench->folder, "config.json");
     json_change(path, "num_hidden_layers", json_integer(3));
-    assert_int_equal(model_open(&model, bench->folder, &bench->err), VITCL_ERROR_FORMAT);
+    assert_int_equal(model_open(&model, bench->folder, NULL, &bench->err), VITCL_ERROR_FORMAT);
     assert_contains(bench->err.message, INDEX ": the weights lack the tensor");
 }
 
@@ -408,7 +408,7 @@ static void released_data_comes_back(void **state)
     assert_ok(safetensors_open(&expected, FIXTURES "/vit/cls/model.safetensors", &bench->err), &bench->err);
     accept(bench, 2, expected.count);
     for (size_t i = 0; i < expected.count; i++)
-        safetensors_release(&bench->tensors.entries[i]);
+        safetensors_release(&bench->tensors.entries[i], 0, bench->tensors.entries[i].bytes / 4);
     for (size_t i = 0; i < expected.count; i++)
         assert_memory_equal(bench->tensors.entries[i].data, expected.entries[i].data, expected.entries[i].bytes);
     safetensors_close(&expected);

@@ -64,7 +64,8 @@ static void test_asked_for(void **state)
                                        "matmul=portable",
                                        "attention=portable",
                                        "im2patch=portable,matmul=portable,tokens=portable,residual_norm=portable,"
-                                       "attention=portable,pool=portable",
+                                       "qk_norm=portable,rope=portable,attention=portable,gate=portable,"
+                                       "pool=portable,attention_pool=portable",
                                        "matmul=clblast,matmul=portable"};
     static const char *const clblast[] = {"matmul=clblast", "attention=portable,matmul=clblast",
                                           "matmul=portable,matmul=clblast"};
@@ -109,6 +110,9 @@ static void test_unknown(void **state)
         "matmul=fast",
         "gemm=portable",
         "attention=clblast",
+        "rope=clblast",
+        "attention_=portable",
+        "attention_pool=clblast",
         "matmul==portable",
         "matmul=portable=",
         "matmul=portabl",

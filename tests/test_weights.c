@@ -66,7 +66,8 @@ static void test_same_model_in_every_storage(void **state)
     static const struct {
         const char *name;
         double share; /* half of the last place of a float of 24, 11 or 8 bits */
-    } storages[] = {{"cls", 0}, {"cls_v5", 0}, {"cls_timm_names", 0}, {"f16", 0x1p-11}, {"bf16", 0x1p-8}};
+    } storages[] = {
+        {"vit/cls", 0}, {"vit/cls_v5", 0}, {"vit/cls_timm_names", 0}, {"vit/f16", 0x1p-11}, {"vit/bf16", 0x1p-8}};
     struct bench *bench = *state;
     for (size_t i = 0; i < COUNT(storages); i++) {
         struct model model;
@@ -102,7 +103,7 @@ static void test_without_qkv_bias(void **state)
     struct model model;
     float row[3 * 72];
     (void)state;
-    open_fixture(&model, "odd");
+    open_fixture(&model, "vit/odd");
     assert_int_equal(model.weights.blocks[1].qkv.bias.cols, 3 * 72);
     memset(row, 0x5a, sizeof row);
     weight_read_row(&model.weights.blocks[1].qkv.bias, 0, row);
@@ -155,20 +156,23 @@ static void test_heads(void **state)
     static const struct {
         const char *name;
         enum head head, inferred;
-    } rows[] = {{"cls", HEAD_CLASSIFIER, HEAD_CLASSIFIER},
-                {"pooler", HEAD_POOLER, HEAD_POOLER},
-                {"no_pooler", HEAD_NONE, HEAD_NONE},
-                {"msk", HEAD_NONE, HEAD_NONE}};
+    } rows[] = {{"vit/cls", HEAD_CLASSIFIER, HEAD_CLASSIFIER},
+                {"vit/pooler", HEAD_POOLER, HEAD_POOLER},
+                {"vit/no_pooler", HEAD_NONE, HEAD_NONE},
+                {"vit/msk", HEAD_NONE, HEAD_NONE}};
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct model model;
         vitcl_error err;
         open_fixture(&model, rows[i].name);
-        assert_int_equal(model.weights.head, rows[i].head);
+        assert_int_equal(model.config.head, rows[i].head);
+        assert_int_equal(model.config.pool, rows[i].head == HEAD_NONE ? POOL_NONE : POOL_CLS);
         weights_free(&model.weights);
         model.config.head = HEAD_INFER;
+        assert_int_equal(config_complete(&model.config, &model.file, &err), VITCL_OK);
         assert_int_equal(weights_find(&model.weights, &model.config, &model.file, &err), VITCL_OK);
-        assert_int_equal(model.weights.head, rows[i].inferred);
+        assert_int_equal(model.config.head, rows[i].inferred);
+        assert_int_equal(model.config.pool, rows[i].inferred == HEAD_NONE ? POOL_NONE : POOL_CLS);
         close_model(&model);
     }
 }
@@ -238,7 +242,7 @@ static void test_missing_fused_bias(void **state)
     vitcl_error err;
     size_t i = 0;
     (void)state;
-    open_fixture(&timm, "cls_timm_names");
+    open_fixture(&timm, "vit/cls_timm_names");
     weights_free(&timm.weights);
     while (strcmp(timm.file.entries[i].name, "blocks.0.attn.qkv.bias") != 0)
         i++;
@@ -253,6 +257,7 @@ static void test_wrong_shape(void **state)
 {
     struct bench *bench = *state;
     struct item *fc1, *position;
+    struct config config = bench->cls.config;
     for (size_t i = 0; i < bench->cls.file.count; i++) { /* one axis too many */
         reset(bench);
         if (bench->edit.items[i].rank == COUNT(bench->edit.items[i].shape))
@@ -267,11 +272,17 @@ static void test_wrong_shape(void **state)
     refuse(bench, &bench->cls.config, VITCL_ERROR_FORMAT,
            "layer.1.intermediate.dense.weight\" has the shape [48,96], "
            "expected [96,48]");
+    reset(bench); /* as many numbers in patches of another shape */
+    config.patch_height = 4;
+    config.patch_width = 16;
+    memcpy(edit_named(&bench->edit, "vit.embeddings.patch_embeddings.projection.weight")->shape,
+           (size_t[]){48, 3, 16, 4}, 4 * sizeof(size_t));
+    refuse(bench, &config, VITCL_ERROR_FORMAT, "has the shape [48,3,16,4], expected [48,3,4,16]");
     reset(bench); /* of a larger picture */
     position = edit_named(&bench->edit, "vit.embeddings.position_embeddings");
     position->shape[1] = 51;
     position->shape[2] = 16;
-    refuse(bench, &bench->cls.config, VITCL_ERROR_FORMAT, "has the shape [1,51,16], expected [1,17,48]");
+    refuse(bench, &bench->cls.config, VITCL_ERROR_FORMAT, "has the shape [1,51,16], expected [17,48]");
 }
 
 static void test_surplus(void **state)
@@ -354,7 +365,7 @@ static int set_up(void **state)
     snprintf(bench->folder, sizeof bench->folder, "%s/test_weights_XXXXXX", base ? base : "/tmp");
     assert_non_null(mkdtemp(bench->folder));
     snprintf(bench->path, sizeof bench->path, "%s/model.safetensors", bench->folder);
-    open_fixture(&bench->cls, "cls");
+    open_fixture(&bench->cls, "vit/cls");
     *state = bench;
     return 0;
 }

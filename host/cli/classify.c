@@ -33,6 +33,9 @@ struct job {
     struct outputs outputs;
     size_t image_size; /* numbers in one image's pixel values */
     float *pixels;     /* [batch_size,3,H,W]: the batch being filled */
+    vitcl_grid *grids; /* [batch_size]; 0 x 0 unless the model is of variable resolution */
+    bool upright;      /* EXIF's orientation counts */
+    struct texts texts;
     struct batch filling;
     struct batch flying[VITCL_QUEUE_DEPTH]; /* oldest first */
     size_t in_flight;
@@ -123,7 +126,7 @@ static bool submit(struct job *job)
     if (job->in_flight == VITCL_QUEUE_DEPTH && !finish_oldest(job))
         return false;
     progress_phase("starting a run on the device");
-    status = vitcl_session_submit(job->session, job->pixels, job->filling.count, &error);
+    status = vitcl_session_submit(job->session, job->pixels, job->grids, job->filling.count, &error);
     progress_idle();
     if (status != VITCL_OK) {
         complain(&error);
@@ -153,7 +156,7 @@ static bool verify(struct job *job)
 
     printf("%9s %-20s %-10s %10s\n", "step", "label", "variant", "deviation");
     progress_phase("running the first step on the device and in plain C");
-    status = vitcl_session_verify(job->session, job->pixels, job->filling.count, print_step, NULL, &error);
+    status = vitcl_session_verify(job->session, job->pixels, job->grids, job->filling.count, print_step, NULL, &error);
     progress_idle();
     if (status == VITCL_OK)
         printf("verified %zu image%s: every step is within tolerance\n", job->filling.count,
@@ -196,9 +199,9 @@ static bool add_image(struct job *job, const char *path)
     vitcl_error error;
     vitcl_image image;
     char message[NAME_SIZE + sizeof error.message];
-    vitcl_status status = vitcl_image_read(&image, path, &error);
+    vitcl_status status = vitcl_image_read(&image, path, job->upright, &error);
     if (status == VITCL_OK) {
-        status = vitcl_model_preprocess(job->model, &image, next_pixels(job), &error);
+        status = vitcl_model_preprocess(job->model, &image, next_pixels(job), &job->grids[job->filling.count], &error);
         vitcl_image_destroy(&image);
     }
     if (status == VITCL_OK)
@@ -217,10 +220,13 @@ static const char *check_shape(const struct job *job, const struct npy_reader *n
 {
     const size_t *image = npy->shape + (npy->rank == 4);
     size_t height = job->info.image_height, width = job->info.image_width;
+    if (job->info.max_patches)
+        return "this model cuts each picture into patches of its own grid: it takes pictures, not ready pixel values";
     if ((npy->rank == 3 || npy->rank == 4) && image[0] == 3 && image[1] == height && image[2] == width)
         return NULL;
-    snprintf(message, 256, "its shape does not fit: this model takes [B,3,%zu,%zu] or [3,%zu,%zu]", height, width,
-             height, width);
+    snprintf(message, 256, "its shape does not fit: %s takes [B,3,%zu,%zu] or [3,%zu,%zu]%s",
+             job->info.any_size ? "this run" : "this model", height, width, height, width,
+             job->info.any_size ? ", as its first .npy input has" : "; --image-size interpolates its positions");
     return message;
 }
 
@@ -287,6 +293,7 @@ static size_t useful_batch(const struct input_list *inputs, size_t batch_size)
 static bool allocate(struct job *job)
 {
     bool fine = (job->pixels = calloc(job->batch_size, job->image_size * sizeof(float))) != NULL &&
+                (job->grids = calloc(job->batch_size, sizeof *job->grids)) != NULL &&
                 (job->filling.names = calloc(job->batch_size, sizeof(char *))) != NULL;
     for (size_t i = 0; i < VITCL_QUEUE_DEPTH; i++)
         fine = fine && (job->flying[i].names = calloc(job->batch_size, sizeof(char *))) != NULL;
@@ -300,7 +307,8 @@ static bool set_up(struct job *job, const struct options *options, vitcl_context
     const vitcl_session_params params = {.batch_size = job->batch_size, .outputs = outputs_kept(options, &job->info)};
     vitcl_status status;
 
-    if (!allocate(job) || !outputs_open(&job->outputs, options, &job->info, job->batch_size))
+    if (!texts_open(&job->texts, options, job->model) || !allocate(job) ||
+        !outputs_open(&job->outputs, options, &job->info, job->batch_size))
         return false;
     status = vitcl_session_create(&job->session, context, job->model, &params, &error);
     progress_idle();
@@ -320,6 +328,8 @@ static void clear_away(struct job *job)
         free(job->flying[i].names);
     }
     free(job->pixels);
+    free(job->grids);
+    texts_close(&job->texts);
 }
 
 int run_inputs(const struct options *options, vitcl_context *context, const vitcl_model *model)
@@ -336,11 +346,12 @@ int run_inputs(const struct options *options, vitcl_context *context, const vitc
     vitcl_model_get_info(model, &job.info);
     job.failed = inputs.failed;
     job.batch_size = useful_batch(&inputs, options->batch_size);
-    job.image_size = 3 * job.info.image_height * job.info.image_width;
+    job.image_size = job.info.input;
+    job.upright = options->exif == EXIF_AS_LIBRARY ? !job.info.timm : options->exif == EXIF_ON;
     job.report = (struct report){.json = options->json && !job.verify,
                                  .topk = options->topk,
                                  .device = vitcl_context_device(context),
-                                 .model = model,
+                                 .texts = &job.texts,
                                  .info = job.info};
     fine = set_up(&job, options, context);
     if (fine) {

@@ -34,25 +34,46 @@ int list_devices(void)
     return 0;
 }
 
+static void print_image(const vitcl_model_info *info)
+{
+    if (info->max_patches)
+        printf("image         any shape, up to %zu patches of %zux%zu pixels: %zu tokens\n", info->max_patches,
+               info->patch_width, info->patch_height, info->tokens);
+    else
+        printf("image         %zux%zu pixels in patches of %zux%zu: %zu tokens, %zu of them before the patches%s\n",
+               info->image_width, info->image_height, info->patch_width, info->patch_height, info->tokens,
+               info->prefix_tokens, info->any_size ? "; other sizes are taken, too" : "");
+}
+
+static void print_labels(const vitcl_model *model, size_t classes)
+{
+    printf("classes       %zu, from \"", classes);
+    print_clean(stdout, vitcl_model_label(model, 0), 0);
+    fputs("\" to \"", stdout);
+    print_clean(stdout, vitcl_model_label(model, classes - 1), 0);
+    puts("\"");
+}
+
 int print_info(const vitcl_model *model)
 {
     vitcl_model_info info;
     vitcl_model_get_info(model, &info);
     printf("family        %s%s%s\n", info.family, *info.architecture ? ", " : "", info.architecture);
-    printf("image         %zux%zu pixels in patches of %zux%zu: %zu tokens\n", info.image_width, info.image_height,
-           info.patch_width, info.patch_height, info.tokens);
-    printf("encoder       %zu blocks of width %zu, %zu heads of %zu, mlp %zu, %s, LayerNorm eps %g\n", info.layers,
-           info.width, info.heads, info.width / info.heads, info.mlp_width, info.activation, info.eps);
-    if (info.classes) {
-        printf("classes       %zu, from \"", info.classes);
-        print_clean(stdout, vitcl_model_label(model, 0), 0);
-        fputs("\" to \"", stdout);
-        print_clean(stdout, vitcl_model_label(model, info.classes - 1), 0);
-        puts("\"");
-    }
+    print_image(&info);
+    printf("encoder       %zu blocks of width %zu, %zu heads of %zu, %smlp %zu, %s, LayerNorm eps %g\n", info.layers,
+           info.width, info.heads, info.width / info.heads, info.gated ? "gated " : "", info.mlp_width, info.activation,
+           info.eps);
+    printf("pooling       %s\n", info.pooling);
+    if (info.classes)
+        print_labels(model, info.classes);
     if (info.embedding)
-        printf("embedding     [%zu]\n", info.embedding);
+        printf("embedding     [%zu]%s\n", info.embedding,
+               info.similarity ? ", comparable with those of texts (--labels-embeddings)" : "");
     printf("parameters    %llu\n", (unsigned long long)info.parameters);
+    printf("computation   %.3f GFLOP per image\n", info.flops / 1e9);
+    if (*info.assumed)
+        printf("assumed       %s: not in config.json, so as the model's %s has them\n", info.assumed,
+               info.timm ? "architecture" : "class");
     fputs("preprocessing ", stdout);
     print_clean(stdout, info.preprocessing, 0);
     putchar('\n');

@@ -11,7 +11,19 @@
 #define DEFAULT_TOPK 5
 
 /* Long options without a letter; LONG_MODE + m stands for enum mode m. */
-enum { LONG_JSON = 256, LONG_LOGITS, LONG_EMBED, LONG_HIDDEN, LONG_PIXELS, LONG_MODE };
+enum {
+    LONG_JSON = 256,
+    LONG_LOGITS,
+    LONG_EMBED,
+    LONG_HIDDEN,
+    LONG_PIXELS,
+    LONG_IMAGE_SIZE,
+    LONG_RESIZE,
+    LONG_EXIF,
+    LONG_LABELS,
+    LONG_LABELS_EMBEDDINGS,
+    LONG_MODE
+};
 
 static const struct option OPTIONS[] = {
     {"model", required_argument, NULL, 'm'},
@@ -27,6 +39,11 @@ static const struct option OPTIONS[] = {
     {"embed", required_argument, NULL, LONG_EMBED},
     {"hidden", required_argument, NULL, LONG_HIDDEN},
     {"pixels", required_argument, NULL, LONG_PIXELS},
+    {"image-size", required_argument, NULL, LONG_IMAGE_SIZE},
+    {"resize", required_argument, NULL, LONG_RESIZE},
+    {"exif", required_argument, NULL, LONG_EXIF},
+    {"labels", required_argument, NULL, LONG_LABELS},
+    {"labels-embeddings", required_argument, NULL, LONG_LABELS_EMBEDDINGS},
     {"plan", no_argument, NULL, LONG_MODE + MODE_PLAN},
     {"verify", no_argument, NULL, LONG_MODE + MODE_VERIFY},
     {"info", no_argument, NULL, LONG_MODE + MODE_INFO},
@@ -36,43 +53,53 @@ static const struct option OPTIONS[] = {
 
 void options_print_help(void)
 {
-    puts("usage: vitcl_run -m DIR [options] IMAGE...\n"
-         "\n"
-         "Runs a Vision Transformer on an OpenCL device and prints the best labels of each image.\n"
-         "\n"
-         "inputs\n"
-         "  IMAGE                 a JPEG, PNG or WebP file; a folder of them; a .npy file of ready pixel values\n"
-         "                        (float32 [B,3,H,W] or [3,H,W], as numpy.save writes it); - reads paths from stdin\n"
-         "  -r, --recursive       look into folders inside folders, too\n"
-         "  -m, --model DIR       a folder with config.json, model.safetensors and preprocessor_config.json, as "
-         "published\n"
-         "                        on the Hugging Face hub (the README shows how to get one); else VITCL_MODEL\n"
-         "\n"
-         "running\n"
-         "  -d, --device SEL      which device; else VITCL_DEVICE; else the best GPU, or a CPU. SEL is a number of\n"
-         "                        --list-devices, P:D (platform:device), gpu, cpu or accelerator (gpu:1 is the second\n"
-         "                        one), pci:BB:DD.F, uuid:HEX, or a part of the device's name\n"
-         "  -b, --batch-size N    images per run of the device (1)\n"
-         "\n"
-         "results\n"
-         "  -k, --topk N          labels per image (5)\n"
-         "  --json                one JSON array instead of text\n"
-         "  --logits FILE.npy     write the logits, float32 [images,classes]\n"
-         "  --embed FILE.npy      write the embeddings: the vector the classifier reads, else pooler_output\n"
-         "  --hidden FILE.npy     write last_hidden_state, float32 [images,tokens,width]\n"
-         "  --pixels FILE.npy     write what the model was fed, float32 [images,3,height,width]\n"
-         "  -q, --quiet           only results and errors\n"
-         "\n"
-         "instead of running\n"
-         "  --list-devices        the OpenCL devices, and what selects each\n"
-         "  --info                what the model folder holds\n"
-         "  --plan                every step of the forward pass, with shapes, FLOPs and memory\n"
-         "  --verify              run the images on the device and in plain C, compare every step\n"
-         "  -h, --help            this text\n"
-         "  -V, --version         the version\n"
-         "\n"
-         "VITCL_VARIANT=matmul=portable (a comma list) chooses how an operation runs; --plan shows what was chosen.\n"
-         "Exit status: 0 done, 1 something failed, 2 wrong usage.");
+    puts(
+        "usage: vitcl_run -m DIR [options] IMAGE...\n"
+        "\n"
+        "Runs a Vision Transformer on an OpenCL device and prints the best labels of each image.\n"
+        "\n"
+        "inputs\n"
+        "  IMAGE                 a JPEG, PNG or WebP file; a folder of them; a .npy file of ready pixel values\n"
+        "                        (float32 [B,3,H,W] or [3,H,W], as numpy.save writes it); - reads paths from stdin\n"
+        "  -r, --recursive       look into folders inside folders, too\n"
+        "  -m, --model DIR       a folder with config.json, model.safetensors (or shards) and for Hugging Face models\n"
+        "                        preprocessor_config.json, as published (the README shows how to get one); else\n"
+        "                        VITCL_MODEL\n"
+        "  --image-size N|HxW    pixels to run images at: positions are interpolated as the model's library does\n"
+        "  --resize pil|torchvision  whose resize; default: torchvision for Hugging Face models, as transformers 5\n"
+        "                        does, pil for timm's\n"
+        "  --exif on|off         turn pictures upright as EXIF says; default: on for Hugging Face models, off for "
+        "timm's\n"
+        "\n"
+        "running\n"
+        "  -d, --device SEL      which device; else VITCL_DEVICE; else the best GPU, or a CPU. SEL is a number of\n"
+        "                        --list-devices, P:D (platform:device), gpu, cpu or accelerator (gpu:1 is the second\n"
+        "                        one), pci:BB:DD.F, uuid:HEX, or a part of the device's name\n"
+        "  -b, --batch-size N    images per run of the device (1)\n"
+        "\n"
+        "results\n"
+        "  -k, --topk N          labels per image (5)\n"
+        "  --labels FILE.txt     names of the classes, one a line\n"
+        "  --labels-embeddings FILE.npy  CLIP, SigLIP: embeddings of texts, float32 [C,E]; images are scored against\n"
+        "                        them (the README shows how to make the file); --labels names them\n"
+        "  --json                one JSON array instead of text\n"
+        "  --logits FILE.npy     write the logits, float32 [images,classes]\n"
+        "  --embed FILE.npy      write the embeddings: the vector the classifier reads, else image_embeds, "
+        "pooler_output\n"
+        "  --hidden FILE.npy     write last_hidden_state, float32 [images,tokens,width]\n"
+        "  --pixels FILE.npy     write what the model was fed, float32 [images,3,height,width]\n"
+        "  -q, --quiet           only results and errors\n"
+        "\n"
+        "instead of running\n"
+        "  --list-devices        the OpenCL devices, and what selects each\n"
+        "  --info                what the model folder holds\n"
+        "  --plan                every step of the forward pass, with shapes, FLOPs and memory\n"
+        "  --verify              run the images on the device and in plain C, compare every step\n"
+        "  -h, --help            this text\n"
+        "  -V, --version         the version\n"
+        "\n"
+        "VITCL_VARIANT=matmul=portable (a comma list) chooses how an operation runs; --plan shows what was chosen.\n"
+        "Exit status: 0 done, 1 something failed, 2 wrong usage.");
 }
 
 static int usage(const char *format, const char *what)
@@ -93,6 +120,34 @@ static size_t parse_count(const char *text, unsigned long high)
     errno = 0;
     number = strtoul(text, &end, 10);
     return errno == 0 && *end == '\0' && number <= high ? number : 0;
+}
+
+/* "224" or "HxW". */
+static int parse_image_size(struct options *o, const char *text)
+{
+    const char *x = strchr(text, 'x');
+    char height[8] = "";
+    if (x && (size_t)(x - text) < sizeof height)
+        memcpy(height, text, (size_t)(x - text));
+    o->image_height = parse_count(x ? height : text, 65536);
+    o->image_width = parse_count(x ? x + 1 : text, 65536);
+    return o->image_height && o->image_width
+               ? 0
+               : usage("--image-size: expected N or HxW, pixels from 1 to 65536, found \"%s\"", text);
+}
+
+static int parse_resize(struct options *o, const char *text)
+{
+    o->resize = strcmp(text, "pil") == 0 ? VITCL_RESIZE_PIL : VITCL_RESIZE_TORCHVISION;
+    return o->resize == VITCL_RESIZE_PIL || strcmp(text, "torchvision") == 0
+               ? 0
+               : usage("--resize: expected pil or torchvision, found \"%s\"", text);
+}
+
+static int parse_exif(struct options *o, const char *text)
+{
+    o->exif = strcmp(text, "on") == 0 ? EXIF_ON : EXIF_OFF;
+    return o->exif == EXIF_ON || strcmp(text, "off") == 0 ? 0 : usage("--exif: expected on or off, found \"%s\"", text);
 }
 
 static int apply(struct options *o, int option)
@@ -140,6 +195,18 @@ static int apply(struct options *o, int option)
         return 0;
     case LONG_PIXELS:
         o->pixels = optarg;
+        return 0;
+    case LONG_IMAGE_SIZE:
+        return parse_image_size(o, optarg);
+    case LONG_RESIZE:
+        return parse_resize(o, optarg);
+    case LONG_EXIF:
+        return parse_exif(o, optarg);
+    case LONG_LABELS:
+        o->labels = optarg;
+        return 0;
+    case LONG_LABELS_EMBEDDINGS:
+        o->labels_embeddings = optarg;
         return 0;
     default: /* getopt_long has said what is wrong */
         fputs("Try: vitcl_run --help\n", stderr);

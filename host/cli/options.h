@@ -2,8 +2,7 @@
 #ifndef VITCL_CLI_OPTIONS_H
 #define VITCL_CLI_OPTIONS_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "vitcl.h"
 
 #define EXIT_FAILED 1 /* something could not be read, run or written */
 #define EXIT_USAGE  2 /* the command line makes no sense */
@@ -16,6 +15,10 @@ struct options {
     const char *device; /* --device, else NULL: the library reads VITCL_DEVICE */
     size_t topk, batch_size;
     bool recursive, json, quiet;
+    size_t image_height, image_width; /* 0: the model's */
+    vitcl_resize resize;
+    enum { EXIF_AS_LIBRARY, EXIF_ON, EXIF_OFF } exif;
+    const char *labels, *labels_embeddings;           /* files to read; NULL: none */
     const char *logits, *embedding, *hidden, *pixels; /* .npy files to write; NULL: none */
     char **inputs;                                    /* [input_count], from argv */
     size_t input_count;

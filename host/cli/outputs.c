@@ -9,9 +9,10 @@
 
 unsigned outputs_kept(const struct options *o, const vitcl_model_info *info)
 {
-    unsigned printed = info->classes     ? VITCL_OUTPUT_LOGITS
-                       : info->embedding ? VITCL_OUTPUT_EMBEDDING
-                                         : VITCL_OUTPUT_HIDDEN;
+    unsigned printed = o->labels_embeddings ? VITCL_OUTPUT_EMBEDDING
+                       : info->classes      ? VITCL_OUTPUT_LOGITS
+                       : info->embedding    ? VITCL_OUTPUT_EMBEDDING
+                                            : VITCL_OUTPUT_HIDDEN;
     return printed | (o->logits ? VITCL_OUTPUT_LOGITS : 0u) | (o->embedding ? VITCL_OUTPUT_EMBEDDING : 0u) |
            (o->hidden ? VITCL_OUTPUT_HIDDEN : 0u);
 }
@@ -39,6 +40,14 @@ static bool open_file(struct npy_writer *file, const char *path, const size_t *s
     return !path || npy_create(file, path, shape, rank) || complain_file(path);
 }
 
+/* What the model is fed of one image. */
+static bool open_pixels(struct npy_writer *file, const char *path, const vitcl_model_info *info)
+{
+    if (info->max_patches)
+        return open_file(file, path, (size_t[]){info->max_patches, info->input / info->max_patches}, 2);
+    return open_file(file, path, (size_t[]){3, info->image_height, info->image_width}, 3);
+}
+
 bool outputs_open(struct outputs *out, const struct options *o, const vitcl_model_info *info, size_t batch_size)
 {
     out->kept = outputs_kept(o, info);
@@ -48,7 +57,7 @@ bool outputs_open(struct outputs *out, const struct options *o, const vitcl_mode
            open_file(&out->logits, o->logits, (size_t[]){info->classes}, 1) &&
            open_file(&out->embedding, o->embedding, (size_t[]){info->embedding}, 1) &&
            open_file(&out->hidden, o->hidden, (size_t[]){info->tokens, info->width}, 2) &&
-           open_file(&out->pixels, o->pixels, (size_t[]){3, info->image_height, info->image_width}, 3);
+           open_pixels(&out->pixels, o->pixels, info);
 }
 
 /* ---- writing ---- */

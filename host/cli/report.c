@@ -24,14 +24,13 @@ static int better_first(const void *left, const void *right)
     return a->index < b->index ? -1 : 1; /* ties keep the order of the classes */
 }
 
-/* All classes, best first; the caller frees them. NULL when memory is out. */
-static struct ranked *rank_classes(const struct report *report, const float *logits)
+/* All labels, best first; the caller frees them. NULL when memory is out. */
+static struct ranked *rank_labels(const struct report *report, const float *logits, const float *embedding)
 {
-    size_t count = report->info.classes;
+    size_t count = report->texts->count;
     struct ranked *ranked = malloc(count * sizeof *ranked);
     float *scores = malloc(count * sizeof *scores);
-    if (ranked && scores) {
-        vitcl_model_scores(report->model, logits, scores);
+    if (ranked && scores && texts_scores(report->texts, logits, embedding, scores)) {
         for (size_t i = 0; i < count; i++)
             ranked[i] = (struct ranked){i, scores[i]};
         qsort(ranked, count, sizeof *ranked, better_first);
@@ -45,19 +44,20 @@ static struct ranked *rank_classes(const struct report *report, const float *log
 
 static size_t shown(const struct report *report)
 {
-    return report->topk < report->info.classes ? report->topk : report->info.classes;
+    return report->topk < report->texts->count ? report->topk : report->texts->count;
 }
 
 /* ---- text ---- */
 
 static void print_ranked(const struct report *report, const struct ranked *ranked)
 {
+    char number[32];
     for (size_t i = 0; i < shown(report); i++) {
-        if (report->info.regression)
+        if (report->info.regression && !report->texts->embeddings)
             printf("  %9.6g  ", (double)ranked[i].score);
         else
             printf("  %8.4f%%  ", 100.0 * (double)ranked[i].score);
-        print_clean(stdout, vitcl_model_label(report->model, ranked[i].index), 0);
+        print_clean(stdout, texts_name(report->texts, ranked[i].index, number), 0);
         putchar('\n');
     }
 }
@@ -75,9 +75,12 @@ static void print_embedding(const struct report *report, const float *embedding)
 static json_t *json_ranked(const struct report *report, const struct ranked *ranked)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < shown(report); i++)
-        json_array_append_new(list, json_pack("{s:s, s:f}", "label", vitcl_model_label(report->model, ranked[i].index),
-                                              "score", (double)ranked[i].score));
+    char number[32];
+    for (size_t i = 0; i < shown(report); i++) {
+        json_t *name = json_string(texts_name(report->texts, ranked[i].index, number));
+        json_array_append_new(list, json_pack("{s:o, s:f}", "label", name ? name : json_string("(not UTF-8)"), "score",
+                                              (double)ranked[i].score));
+    }
     return list;
 }
 
@@ -115,8 +118,9 @@ void report_begin(struct report *report)
 
 bool report_result(struct report *report, const char *file, const float *logits, const float *embedding)
 {
-    struct ranked *ranked = logits ? rank_classes(report, logits) : NULL;
-    if (logits && !ranked)
+    const bool ranks = report->texts->embeddings || logits;
+    struct ranked *ranked = ranks ? rank_labels(report, logits, embedding) : NULL;
+    if (ranks && !ranked)
         return false;
     if (report->json) {
         json_t *value = ranked      ? json_ranked(report, ranked)

@@ -2,21 +2,21 @@
 #ifndef VITCL_CLI_REPORT_H
 #define VITCL_CLI_REPORT_H
 
-#include "vitcl.h"
+#include "cli/texts.h"
 
 struct report {
     bool json;
     size_t topk;
     const char *device;
-    const vitcl_model *model;
+    const struct texts *texts;
     vitcl_model_info info;
     size_t printed; /* results so far */
 };
 
 void report_begin(struct report *report);
 
-/* One image: its logits [C], or where the model has no classifier its embedding [E]; NULL for both: hidden states only,
- * which have no text. False when memory is out. */
+/* One image: its logits [C], or where the model has no classifier its embedding [E], which is named by texts where
+ * there are some; NULL for both: hidden states only, which have no text. False when memory is out. */
 bool report_result(struct report *report, const char *file, const float *logits, const float *embedding);
 
 /* One image that could not be answered; stderr has been told. */

@@ -1,6 +1,7 @@
 /* vitcl_run.c - the program: opens model and device, hands over to the mode asked for. Results go to stdout, everything
  * else to stderr. It uses the library only through vitcl.h. */
 #include "cli/commands.h"
+#include "cli/npy.h"
 #include "cli/progress.h"
 #include "cli/terminal.h"
 
@@ -43,9 +44,44 @@ static int run_on_device(const struct options *options, const vitcl_model *model
     return code;
 }
 
-static int run(const struct options *options)
+/* Where the model's library takes images of any size, ready pixel values are run at theirs. */
+static bool ready_size(const struct options *options, const vitcl_model *model, vitcl_model_params *params)
+{
+    struct npy_reader npy;
+    vitcl_model_info info;
+    const size_t *image;
+    bool other = false;
+
+    vitcl_model_get_info(model, &info);
+    if (!info.any_size || params->image_height || options->input_count == 0 || !npy_is_npy(options->inputs[0]) ||
+        npy_open(&npy, options->inputs[0]))
+        return false;
+    image = npy.shape + (npy.rank == 4);
+    if ((npy.rank == 3 || npy.rank == 4) && image[0] == 3) {
+        other = image[1] != info.image_height || image[2] != info.image_width;
+        params->image_height = image[1];
+        params->image_width = image[2];
+    }
+    npy_close(&npy);
+    return other;
+}
+
+static bool open_model(vitcl_model **model, const struct options *options)
 {
     vitcl_error error;
+    vitcl_model_params params = {options->image_height, options->image_width, options->resize};
+    vitcl_status status = vitcl_model_create(model, options->model, &params, &error);
+    if (status == VITCL_OK && ready_size(options, *model, &params)) {
+        vitcl_model_destroy(model);
+        status = vitcl_model_create(model, options->model, &params, &error);
+    }
+    if (status != VITCL_OK)
+        complain(&error);
+    return status == VITCL_OK;
+}
+
+static int run(const struct options *options)
+{
     vitcl_model *model;
     int code;
     if (options->mode == MODE_HELP || options->mode == MODE_VERSION) {
@@ -57,8 +93,8 @@ static int run(const struct options *options)
     }
     if (options->mode == MODE_LIST_DEVICES)
         return list_devices();
-    if (vitcl_model_create(&model, options->model, &error) != VITCL_OK)
-        return complain(&error);
+    if (!open_model(&model, options))
+        return EXIT_FAILED;
     code = options->mode == MODE_INFO ? print_info(model) : run_on_device(options, model);
     vitcl_model_destroy(&model);
     return code;

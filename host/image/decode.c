@@ -1,4 +1,4 @@
-/* decode.c - tells a picture's format by its first bytes, has it decoded, turns it upright.
+/* decode.c - tells a picture's format by its first bytes, has it decoded, turns it upright if asked to.
  *
  * Knows no format's inside: decode_jpeg.c, decode_png.c and decode_webp.c do. What other programs write is recognised
  * only to be refused by name.
@@ -102,7 +102,7 @@ vitcl_status image_allocate(vitcl_image *image, uint8_t **pixels, size_t width, 
     return VITCL_OK;
 }
 
-vitcl_status image_decode(vitcl_image *image, const unsigned char *bytes, size_t size, const char *name,
+vitcl_status image_decode(vitcl_image *image, const unsigned char *bytes, size_t size, bool upright, const char *name,
                           vitcl_error *err)
 {
     const struct picture_file file = {bytes, size, name};
@@ -113,7 +113,8 @@ vitcl_status image_decode(vitcl_image *image, const unsigned char *bytes, size_t
     memset(image, 0, sizeof *image);
     TRY(find_decoder(&decode, &file, err));
     TRY(decode(image, &orientation, &file, err));
-    TRY(orientation_apply(image, orientation, name, err));
+    if (upright)
+        TRY(orientation_apply(image, orientation, name, err));
 done:
     if (status != VITCL_OK)
         image_free(image);

@@ -12,6 +12,7 @@
 
 /* What the user wants other than the model's folder says. */
 struct recipe_wishes {
+    /* DINOv3's processor has torchvision only, timm has Pillow only: the other one is refused. */
     enum resizer_choice { RESIZER_AS_LIBRARY, RESIZER_WANT_PIL, RESIZER_WANT_TORCHVISION } resizer;
     /* Of the result, pixels; 0: as the folder says. A recipe that crops is scaled as a whole, so that 256 -> 224 at 448
      * is 512 -> 448, rounded to the nearest pixel; timm divides the new size by its crop_pct. */
@@ -26,10 +27,10 @@ enum size_rule {
     SIZE_WITHIN,       /* as large as fits into resize_height x resize_width, sides cut to whole pixels */
     SIZE_WITHIN_ROUND, /* the same, sides rounded (timm) */
     SIZE_COVER_ROUND,  /* as small as covers resize_height x resize_width, sides rounded (timm) */
-    SIZE_PATCHES       /* as large as `max_patches` whole patches allow, both sides stretched to multiples of `patch` */
+    SIZE_PATCHES /* SigLIP 2: as large as `max_patches` whole patches allow, sides stretched to multiples of `patch` */
 };
 
-/* Whose crop and arithmetic; the resize has its own choice. */
+/* Whose crop and arithmetic. */
 enum recipe_library {
     LIBRARY_PIL,         /* transformers' Pillow back end */
     LIBRARY_TORCHVISION, /* transformers' torchvision back end */
@@ -45,8 +46,7 @@ struct arithmetic {
 struct recipe {
     enum size_rule rule;
     size_t resize_height, resize_width, shortest, longest;
-    size_t patch,
-        max_patches; /* SIZE_PATCHES (SigLIP 2 NaFlex): pixel values are patches [max_patches,3*patch*patch] */
+    size_t patch, max_patches; /* SIZE_PATCHES: pixel values are [max_patches,3*patch*patch] */
     enum resizer resizer;
     enum resample filter;
     enum recipe_library library;

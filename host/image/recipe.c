@@ -43,6 +43,13 @@ const json_t *recipe_find(struct recipe *recipe, struct json_at at, enum recipe_
     return found;
 }
 
+bool recipe_get_side(const json_t *value, size_t *side)
+{
+    const json_int_t pixels = json_integer_value(value);
+    *side = (size_t)pixels;
+    return pixels >= 1 && pixels <= LONGEST_SIDE;
+}
+
 static vitcl_status get_per_channel(struct recipe *recipe, struct json_at at, enum recipe_key key, double low,
                                     double value[3], vitcl_error *err)
 {
@@ -70,15 +77,6 @@ vitcl_status recipe_get_std(struct recipe *recipe, struct json_at at, enum recip
                             vitcl_error *err)
 {
     return get_per_channel(recipe, at, key, 1e-6, value, err);
-}
-
-vitcl_status recipe_check_filter(const struct recipe *recipe, struct json_at at, enum recipe_key key, vitcl_error *err)
-{
-    if (recipe->resizer == RESIZER_TORCHVISION &&
-        (recipe->filter == RESAMPLE_BOX || recipe->filter == RESAMPLE_HAMMING))
-        return fail(err, VITCL_ERROR_UNSUPPORTED, "%s: %s: torchvision has no %s filter, Pillow has: say --resize pil",
-                    at.file, recipe_keys[key], recipe_filters[recipe->filter]);
-    return VITCL_OK;
 }
 
 /* ---- another size ------------------------------------------------------------------------------------------------ */

@@ -41,15 +41,15 @@ extern const char *const recipe_filters[FILTER_COUNT];
 /* Where the object has no such key, marks it as assumed and returns NULL; a null is found. */
 const json_t *recipe_find(struct recipe *recipe, struct json_at at, enum recipe_key key);
 
+/* Pixels from 1 to LONGEST_SIDE. */
+bool recipe_get_side(const json_t *value, size_t *side);
+
 /* One number for every channel, or a list of three, within bounds that are far from any use: inside them nothing
  * overflows. A missing key leaves value alone. */
 vitcl_status recipe_get_mean(struct recipe *recipe, struct json_at at, enum recipe_key key, double value[3],
                              vitcl_error *err);
 vitcl_status recipe_get_std(struct recipe *recipe, struct json_at at, enum recipe_key key, double value[3],
                             vitcl_error *err);
-
-/* What torchvision does not have is refused; `key` and `value` are what the file says. */
-vitcl_status recipe_check_filter(const struct recipe *recipe, struct json_at at, enum recipe_key key, vitcl_error *err);
 
 /* The recipe's crop and exact resize for a result of another size, in proportion; transformers' rules. */
 vitcl_status recipe_resize_result(struct recipe *recipe, const struct recipe_wishes *wishes, vitcl_error *err);

@@ -173,13 +173,6 @@ done:
 
 /* ---- size -------------------------------------------------------------------------------------------------------- */
 
-static bool get_side(const json_t *value, size_t *side)
-{
-    const json_int_t pixels = json_integer_value(value);
-    *side = (size_t)pixels;
-    return pixels >= 1 && pixels <= LONGEST_SIDE;
-}
-
 /* The dictionaries that transformers resizes by. {"longest_edge"} and {"min_pixels","max_pixels"} it reads, too, but
  * these classes can not resize by them. */
 static bool get_size_object(const json_t *size, struct recipe *recipe)
@@ -200,7 +193,8 @@ static bool get_size_object(const json_t *size, struct recipe *recipe)
         if (!first)
             continue;
         recipe->rule = forms[i].rule;
-        if (json_object_size(size) != keys || !get_side(first, &a) || !(short_only || get_side(second, &b)))
+        if (json_object_size(size) != keys || !recipe_get_side(first, &a) ||
+            !(short_only || recipe_get_side(second, &b)))
             return false;
         *(recipe->rule == SIZE_SHORTEST ? &recipe->shortest : &recipe->resize_height) = a;
         *(recipe->rule == SIZE_SHORTEST ? &recipe->longest : &recipe->resize_width) = b;
@@ -216,11 +210,11 @@ static bool get_size_value(const json_t *size, bool square, struct recipe *recip
         return get_size_object(size, recipe);
     if (json_is_array(size) && json_array_size(size) >= 2) {
         recipe->rule = SIZE_EXACT;
-        return get_side(json_array_get(size, 0), &recipe->resize_height) &&
-               get_side(json_array_get(size, 1), &recipe->resize_width);
+        return recipe_get_side(json_array_get(size, 0), &recipe->resize_height) &&
+               recipe_get_side(json_array_get(size, 1), &recipe->resize_width);
     }
     recipe->rule = square ? SIZE_EXACT : SIZE_SHORTEST;
-    if (!get_side(size, square ? &recipe->resize_height : &recipe->shortest))
+    if (!recipe_get_side(size, square ? &recipe->resize_height : &recipe->shortest))
         return false;
     recipe->resize_width = recipe->resize_height;
     return true;
@@ -281,7 +275,12 @@ static vitcl_status get_filter(struct recipe *recipe, struct json_at at, vitcl_e
         return json_unexpected(at, "resample", "0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, 4 box or 5 hamming", err);
     if (resample)
         recipe->filter = (enum resample)code;
-    return recipe_check_filter(recipe, at, KEY_RESAMPLE, err);
+    if (recipe->resizer == RESIZER_TORCHVISION &&
+        (recipe->filter == RESAMPLE_BOX || recipe->filter == RESAMPLE_HAMMING))
+        return fail(err, VITCL_ERROR_UNSUPPORTED,
+                    "%s: resample: torchvision has no %s filter, Pillow has: say --resize pil", at.file,
+                    recipe_filters[recipe->filter]);
+    return VITCL_OK;
 }
 
 static vitcl_status get_resize(struct recipe *recipe, struct json_at at, const struct processor *processor,
@@ -316,13 +315,15 @@ static vitcl_status get_crop(struct recipe *recipe, struct json_at at, const str
     vitcl_status status;
     recipe->crop = processor->crop;
     TRY(get_flag(recipe, at, KEY_DO_CENTER_CROP, &recipe->crop, err));
-    if (recipe->rule == SIZE_PATCHES) /* as in transformers, where the class has no such step */
-        recipe->crop = false;
     if (!recipe->crop)
         return VITCL_OK;
     size = processor->window ? recipe_find(recipe, at, KEY_CROP_SIZE) : json_object_get(at.object, "crop_size");
     if (size ? !get_size_value(size, true, &window) || window.rule != SIZE_EXACT : !processor->window)
         TRY(json_unexpected(at, "crop_size", "pixels as a number, [height, width] or {\"height\", \"width\"}", err));
+    if (recipe->rule == SIZE_PATCHES) { /* as in transformers, where the class has no such step but checks its size */
+        recipe->crop = false;
+        return VITCL_OK;
+    }
     recipe->height = window.resize_height;
     recipe->width = window.resize_width;
 done:

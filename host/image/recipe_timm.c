@@ -19,13 +19,6 @@ static const json_t *get(struct recipe *recipe, struct json_at at, enum recipe_k
     return NULL;
 }
 
-static bool get_side(const json_t *value, size_t *side)
-{
-    const json_int_t pixels = json_integer_value(value);
-    *side = (size_t)pixels;
-    return pixels >= 1 && pixels <= LONGEST_SIDE;
-}
-
 static bool is_true(const json_t *object, const char *key)
 {
     return json_is_true(json_object_get(object, key));
@@ -49,8 +42,8 @@ static vitcl_status get_model_args(struct recipe *recipe, struct json_at root, s
         json_is_false(json_object_get(args.object, "strict_img_size")))
         fixed = false;
     if (size && !json_is_null(size) && fixed &&
-        (!get_side(list ? json_array_get(size, 0) : size, &recipe->height) ||
-         !get_side(list ? json_array_get(size, 1) : size, &recipe->width)))
+        (!recipe_get_side(list ? json_array_get(size, 0) : size, &recipe->height) ||
+         !recipe_get_side(list ? json_array_get(size, 1) : size, &recipe->width)))
         TRY(json_unexpected(args, "img_size", "pixels as a number or [height, width]", err));
 done:
     return status;
@@ -60,9 +53,9 @@ static vitcl_status get_input_size(struct recipe *recipe, struct json_at cfg, vi
 {
     const json_t *size = get(recipe, cfg, KEY_INPUT_SIZE);
     recipe->height = recipe->width = 224;
-    if (size &&
-        (json_array_size(size) != 3 || json_integer_value(json_array_get(size, 0)) != 3 ||
-         !get_side(json_array_get(size, 1), &recipe->height) || !get_side(json_array_get(size, 2), &recipe->width)))
+    if (size && (json_array_size(size) != 3 || json_integer_value(json_array_get(size, 0)) != 3 ||
+                 !recipe_get_side(json_array_get(size, 1), &recipe->height) ||
+                 !recipe_get_side(json_array_get(size, 2), &recipe->width)))
         return json_unexpected(cfg, "input_size", "[3, height, width]", err);
     return VITCL_OK;
 }
@@ -82,7 +75,6 @@ static vitcl_status get_filter(struct recipe *recipe, struct json_at cfg, vitcl_
                             "does not evaluate with it either)",
                             err));
     recipe->filter = (enum resample)code;
-    TRY(recipe_check_filter(recipe, cfg, KEY_INTERPOLATION, err));
 done:
     return status;
 }
@@ -109,9 +101,6 @@ static vitcl_status get_crop(struct recipe *recipe, struct json_at cfg, vitcl_er
     else
         recipe->rule = recipe->resize_height == recipe->resize_width ? SIZE_SHORTEST : SIZE_COVER_ROUND;
     recipe->shortest = recipe->resize_height;
-    if (recipe->rule == SIZE_WITHIN_ROUND && recipe->resizer == RESIZER_TORCHVISION)
-        TRY(fail(err, VITCL_ERROR_UNSUPPORTED,
-                 "%s: crop_mode: timm draws its border in Pillow only: leave --resize torchvision away", cfg.file));
     if (recipe->resize_height < 1 || recipe->resize_width < 1)
         TRY(json_unexpected(cfg, "crop_pct", "a share that leaves at least one pixel", err));
 done:
@@ -140,7 +129,10 @@ vitcl_status recipe_read_timm(struct recipe *recipe, struct json_at root, const 
     vitcl_status status;
     recipe->class_name = "timm";
     recipe->library = LIBRARY_TIMM;
-    recipe->resizer = wishes->resizer == RESIZER_WANT_TORCHVISION ? RESIZER_TORCHVISION : RESIZER_PIL;
+    recipe->resizer = RESIZER_PIL;
+    if (wishes->resizer == RESIZER_WANT_TORCHVISION)
+        TRY(fail(err, VITCL_ERROR_UNSUPPORTED, "%s: timm resizes pictures by Pillow: leave --resize torchvision away",
+                 root.file));
     if (!json_is_object(cfg.object))
         TRY(json_unexpected(root, "pretrained_cfg", "an object", err));
     TRY(get_input_size(recipe, cfg, err));

@@ -1,212 +1,214 @@
-/* resize.c - separable resampling of whole RGB8 pictures with the weights, the rounding and the pass order of
- * Pillow 13.
+/* resize.c - resizes of whole RGB8 pictures with the rounding and the pass order of Pillow 13 or of torchvision 0.29.
  *
- * Weights are computed in double and rounded to 22 fractional bits; each pass sums in 32-bit integers and rounds to
- * 8 bits. Pictures are [height,width,3]; one pass changes the width (across), one the height (down).
- * Must be compiled with -ffp-contract=off: a fused multiply-add moves a weight by one unit and a pixel by one level.
+ * Pictures are [height,width,3]. One pass changes the width (across), one the height (down); each sums in 32-bit
+ * integers and rounds to 8 bits. Both passes are the same sum over vectors: down, of neighbouring samples; across, of
+ * the same sample of GROUP rows, which are first laid side by side.
+ *
+ * torchvision's weights fit in 16 bits, for which vector units multiply twice as fast. Pillow's have 22. But with the
+ * short weights Pillow's sum is known to within a slack that seldom lets two levels through; only there it is made
+ * again with the long ones.
  */
 #include "image/resize.h"
+#include "base/parallel.h"
 #include "base/size.h"
+#include "image/resize_internal.h"
 
-#include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define WEIGHT_BITS 22
-#define CHANNELS    3
-#define STRIP       1024 /* samples summed at a time in the pass down: 4 KiB of sums stay in the first-level cache */
+#define CHUNK 64 /* samples of each row that are laid side by side at a time */
 
-/* A filter's curve and how far it reaches from the centre, in pixels of the coarser side. */
-struct filter {
-    double reach;
-    double (*curve)(double x);
-};
+/* ---- one output pixel of each lane ---------------------------------------------------------------------------- */
 
-/* The input pixels that one output pixel is a weighted mean of. */
-struct window {
-    size_t first, count;
-};
-
-/* One pass: output pixel j is the sum over k of input pixel windows[j].first + k times weights[j * taps + k]. */
-struct axis {
-    size_t taps;
-    struct window *windows; /* [output pixels] */
-    int32_t *weights;       /* [output pixels,taps] */
-};
-
-static double bilinear(double x)
+static uint8_t to_level(int32_t sum, int bits)
 {
-    x = fabs(x);
-    return x < 1.0 ? 1.0 - x : 0.0;
+    const int32_t level = sum < 0 ? 0 : sum >> bits;
+    return (uint8_t)(level > UINT8_MAX ? UINT8_MAX : level);
 }
 
-/* Keys' cubic with a = -0.5. */
-static double bicubic(double x)
+/* The loops over LANES, and add_up called with a constant, become plain vector code with the sums in registers. */
+static inline void add_up(const uint8_t *restrict in, size_t stride, const int16_t *restrict weights, size_t count,
+                          int32_t *restrict sums, size_t lanes)
 {
-    const double a = -0.5;
-    x = fabs(x);
-    if (x < 1.0)
-        return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
-    if (x < 2.0)
-        return (((x - 5.0) * x + 8.0) * x - 4.0) * a;
-    return 0.0;
+    for (size_t k = 0; k < count; k++, in += stride)
+        for (size_t i = 0; i < lanes; i++)
+            sums[i] += in[i] * weights[k];
 }
 
-static const struct filter filters[] = {
-    [RESAMPLE_BILINEAR] = {1.0, bilinear},
-    [RESAMPLE_BICUBIC] = {2.0, bicubic},
+static void to_levels(const int32_t *restrict sums, int32_t more, int bits, uint8_t *restrict levels)
+{
+    for (size_t i = 0; i < LANES; i++)
+        levels[i] = to_level(sums[i] + more, bits);
+}
+
+static uint8_t long_level(const uint8_t *in, size_t stride, const int32_t *weights, size_t count)
+{
+    int32_t sum = 1 << (WEIGHT_BITS - 1);
+    for (size_t k = 0; k < count; k++)
+        sum += in[k * stride] * weights[k];
+    return to_level(sum, WEIGHT_BITS);
+}
+
+/* Pillow's levels. */
+static void settle(const struct axis *axis, size_t j, const uint8_t *in, size_t stride, size_t lanes,
+                   const int32_t *sums, uint8_t *levels)
+{
+    uint8_t highest[LANES];
+    to_levels(sums, axis->slacks[j].low, axis->bits, levels);
+    to_levels(sums, axis->slacks[j].high, axis->bits, highest);
+    if (memcmp(levels, highest, LANES) == 0)
+        return;
+    for (size_t i = 0; i < lanes; i++)
+        if (levels[i] != highest[i])
+            levels[i] = long_level(in + i, stride, axis->longs + j * axis->taps, axis->windows[j].count);
+}
+
+/* out [lanes], lanes <= LANES: output pixel j from the lanes' input pixels, which are `stride` apart. */
+static void mix(const struct axis *axis, size_t j, const uint8_t *in, size_t stride, size_t lanes, uint8_t *out)
+{
+    const int16_t *weights = axis->shorts + j * axis->taps;
+    const size_t count = axis->windows[j].count;
+    int32_t sums[LANES];
+    uint8_t levels[LANES];
+
+    in += axis->windows[j].first * stride;
+    for (size_t i = 0; i < LANES; i++)
+        sums[i] = 1 << (axis->bits - 1);
+    if (lanes == LANES)
+        add_up(in, stride, weights, count, sums, LANES);
+    else
+        add_up(in, stride, weights, count, sums, lanes);
+    if (axis->longs)
+        settle(axis, j, in, stride, lanes, sums, levels);
+    else
+        to_levels(sums, 0, axis->bits, levels);
+    memcpy(out, levels, lanes);
+}
+
+/* ---- passes --------------------------------------------------------------------------------------------------- */
+
+struct pass {
+    const vitcl_image *image;
+    struct axis axis;
+    uint8_t *rgb; /* across: [image->height,axis.out,3]; down: [axis.out,image->width,3] */
+    atomic_bool out_of_memory;
 };
 
-/* The pixels of an axis of `in` pixels whose centres lie within `reach` of `centre`, both ends rounded. */
-static struct window window_around(double centre, double reach, size_t in)
+size_t interleaved_size(size_t width)
 {
-    double low = centre - reach + 0.5;
-    size_t first = low > 0.0 ? (size_t)low : 0;
-    size_t end = size_min((size_t)(centre + reach + 0.5), in);
-    return (struct window){first, end - first};
+    return size_round_up(width * CHANNELS, CHUNK) * GROUP;
 }
 
-/* Fills weights [window.count], which sum to 1. `shrink` is input pixels per unit of the curve. */
-static void weigh(const struct filter *filter, struct window window, double centre, double shrink, double *weights)
+/* [2,n] -> [n,2] */
+static void zip(const uint8_t *restrict in, size_t n, uint8_t *restrict out)
 {
-    const double inverse = 1.0 / shrink;
-    double sum = 0.0;
-    for (size_t k = 0; k < window.count; k++) {
-        weights[k] = filter->curve(((double)(k + window.first) - centre + 0.5) * inverse);
-        sum += weights[k];
+    for (size_t i = 0; i < n; i++) {
+        out[2 * i] = in[i];
+        out[2 * i + 1] = in[n + i];
     }
-    for (size_t k = 0; k < window.count && sum != 0.0; k++)
-        weights[k] /= sum;
 }
 
-static int32_t to_fixed(double weight)
+/* Block by block of [GROUP,CHUNK]: since GROUP is 2^4, zipping the two halves of a block 4 times transposes it. */
+void interleave_rows(const vitcl_image *image, size_t first, uint8_t *samples)
 {
-    return (int32_t)(weight * (1 << WEIGHT_BITS) + (weight < 0.0 ? -0.5 : 0.5));
-}
-
-static uint8_t to_level(int32_t sum)
-{
-    return sum < 0 ? 0 : (uint8_t)(sum >> WEIGHT_BITS > 255 ? 255 : sum >> WEIGHT_BITS);
-}
-
-static void axis_free(struct axis *axis)
-{
-    free(axis->windows);
-    free(axis->weights);
-    memset(axis, 0, sizeof *axis);
-}
-
-/* On failure *axis is all zero. */
-static vitcl_status axis_create(struct axis *axis, const struct filter *filter, size_t in, size_t out, vitcl_error *err)
-{
-    vitcl_status status = VITCL_OK;
-    const double scale = (double)in / (double)out;
-    const double shrink = fmax(scale, 1.0), reach = filter->reach * shrink;
-    double *exact = NULL;
-    size_t entries = 0, bytes = 0;
-
-    *axis = (struct axis){.taps = 2 * (size_t)ceil(reach) + 1};
-    if (size_mul(out, axis->taps, &entries) && size_mul(entries, sizeof *axis->weights, &bytes)) {
-        axis->windows = malloc(out * sizeof *axis->windows);
-        axis->weights = malloc(bytes);
-        exact = malloc(axis->taps * sizeof *exact);
+    const size_t stride = image->width * CHANNELS;
+    uint8_t block[GROUP * CHUNK] = {0}, other[GROUP * CHUNK];
+    for (size_t i = 0; i < stride; i += CHUNK, samples += GROUP * CHUNK) {
+        const size_t n = size_min(CHUNK, stride - i);
+        for (size_t r = 0; r < GROUP; r++) {
+            const uint8_t *row = image->pixels + size_min(first + r, image->height - 1) * stride + i;
+            if (n == CHUNK)
+                memcpy(block + r * CHUNK, row, CHUNK); /* a constant size needs no loop */
+            else
+                memcpy(block + r * CHUNK, row, n);
+        }
+        zip(block, GROUP * CHUNK / 2, other);
+        zip(other, GROUP * CHUNK / 2, block);
+        zip(block, GROUP * CHUNK / 2, other);
+        zip(other, GROUP * CHUNK / 2, samples);
     }
-    if (!axis->windows || !axis->weights || !exact)
-        TRY(fail_memory(err, bytes));
-    for (size_t j = 0; j < out; j++) {
-        const double centre = ((double)j + 0.5) * scale;
-        axis->windows[j] = window_around(centre, reach, in);
-        weigh(filter, axis->windows[j], centre, shrink, exact);
-        for (size_t k = 0; k < axis->windows[j].count; k++)
-            axis->weights[j * axis->taps + k] = to_fixed(exact[k]);
+}
+
+/* samples [stride,GROUP] -> the first `count` rows [count,stride]. */
+static void separate_rows(const uint8_t *samples, size_t stride, size_t count, uint8_t *rows)
+{
+    for (size_t r = 0; r < count; r++)
+        for (size_t i = 0; i < stride; i++)
+            rows[r * stride + i] = samples[i * GROUP + r];
+}
+
+/* Groups [first,last) of GROUP rows. */
+static void across_groups(void *context, size_t first, size_t last)
+{
+    struct pass *pass = context;
+    const vitcl_image *image = pass->image;
+    const size_t width = pass->axis.out;
+    uint8_t *in = malloc(interleaved_size(image->width)), *out = malloc(width * LANES);
+
+    if (!in || !out)
+        atomic_store(&pass->out_of_memory, true);
+    for (size_t y = first * GROUP; in && out && y < size_min(last * GROUP, image->height); y += GROUP) {
+        interleave_rows(image, y, in);
+        for (size_t x = 0; x < width; x++)
+            mix(&pass->axis, x, in, LANES, LANES, out + x * LANES);
+        separate_rows(out, width * CHANNELS, size_min(GROUP, image->height - y), pass->rgb + y * width * CHANNELS);
     }
-done:
-    free(exact);
+    free(in);
+    free(out);
+}
+
+/* Output rows [first,last). */
+static void down_rows(void *context, size_t first, size_t last)
+{
+    struct pass *pass = context;
+    const size_t stride = pass->image->width * CHANNELS;
+    for (size_t y = first; y < last; y++)
+        for (size_t i = 0; i < stride; i += LANES)
+            mix(&pass->axis, y, pass->image->pixels + i, stride, size_min(LANES, stride - i),
+                pass->rgb + y * stride + i);
+}
+
+static vitcl_status resize_across(const vitcl_image *image, enum weights weights, enum resample filter, size_t width,
+                                  uint8_t *rgb, vitcl_error *err)
+{
+    struct pass pass = {.image = image, .rgb = rgb};
+    vitcl_status status = axis_create(&pass.axis, weights, filter, image->width, width, err);
     if (status != VITCL_OK)
-        axis_free(axis);
+        return status;
+    parallel_for(size_ceil_div(image->height, GROUP), across_groups, &pass);
+    if (pass.out_of_memory)
+        status = fail_memory(err, interleaved_size(image->width) + width * LANES);
+    axis_free(&pass.axis);
     return status;
 }
 
-/* One output pixel of the pass across: in [count,3] weighted by weights [count]. */
-static void mix_pixels(const uint8_t *in, const int32_t *weights, size_t count, uint8_t *out)
+static vitcl_status resize_down(const vitcl_image *image, enum weights weights, enum resample filter, size_t height,
+                                uint8_t *rgb, vitcl_error *err)
 {
-    int32_t red = 1 << (WEIGHT_BITS - 1), green = red, blue = red;
-    for (size_t k = 0; k < count; k++, in += CHANNELS) {
-        red += in[0] * weights[k];
-        green += in[1] * weights[k];
-        blue += in[2] * weights[k];
-    }
-    out[0] = to_level(red);
-    out[1] = to_level(green);
-    out[2] = to_level(blue);
-}
-
-/* One strip of one output row of the pass down: `count` rows of `samples` <= STRIP samples, `stride` apart. Row by row,
- * so that the compiler can use vectors. */
-static void mix_rows(const uint8_t *in, size_t stride, const int32_t *weights, size_t count, uint8_t *out,
-                     size_t samples)
-{
-    int32_t sums[STRIP];
-    for (size_t i = 0; i < samples; i++)
-        sums[i] = 1 << (WEIGHT_BITS - 1);
-    for (size_t k = 0; k < count; k++, in += stride)
-        for (size_t i = 0; i < samples; i++)
-            sums[i] += in[i] * weights[k];
-    for (size_t i = 0; i < samples; i++)
-        out[i] = to_level(sums[i]);
-}
-
-/* rgb [image->height,width,3]. */
-static vitcl_status resize_across(const vitcl_image *image, const struct filter *filter, size_t width, uint8_t *rgb,
-                                  vitcl_error *err)
-{
-    struct axis axis;
-    vitcl_status status = axis_create(&axis, filter, image->width, width, err);
+    struct pass pass = {.image = image, .rgb = rgb};
+    vitcl_status status = axis_create(&pass.axis, weights, filter, image->height, height, err);
     if (status != VITCL_OK)
         return status;
-    for (size_t y = 0; y < image->height; y++) {
-        const uint8_t *row = image->pixels + y * image->width * CHANNELS;
-        for (size_t x = 0; x < width; x++, rgb += CHANNELS)
-            mix_pixels(row + axis.windows[x].first * CHANNELS, axis.weights + x * axis.taps, axis.windows[x].count,
-                       rgb);
-    }
-    axis_free(&axis);
+    parallel_for(height, down_rows, &pass);
+    axis_free(&pass.axis);
     return VITCL_OK;
 }
 
-/* rgb [height,image->width,3]. */
-static vitcl_status resize_down(const vitcl_image *image, const struct filter *filter, size_t height, uint8_t *rgb,
-                                vitcl_error *err)
-{
-    const size_t stride = image->width * CHANNELS;
-    struct axis axis;
-    vitcl_status status = axis_create(&axis, filter, image->height, height, err);
-    if (status != VITCL_OK)
-        return status;
-    for (size_t y = 0; y < height; y++, rgb += stride) {
-        const uint8_t *rows = image->pixels + axis.windows[y].first * stride;
-        for (size_t i = 0; i < stride; i += STRIP)
-            mix_rows(rows + i, stride, axis.weights + y * axis.taps, axis.windows[y].count, rgb + i,
-                     size_min(STRIP, stride - i));
-    }
-    axis_free(&axis);
-    return VITCL_OK;
-}
-
-/* Pillow 13 makes the pass down first where it removes more than twice as many rows as the other removes columns. Each
- * pass rounds to 8 bits, so the order shows in the result. */
-static bool down_first(const vitcl_image *image, size_t width, size_t height)
+/* Pillow 13 makes the pass down first where it removes more than twice as many rows as the other removes columns;
+ * torchvision never does. Each pass rounds to 8 bits, so the order shows in the result. */
+static bool down_first(const vitcl_image *image, enum weights weights, size_t width, size_t height)
 {
     const int64_t fewer_rows = (int64_t)image->height - (int64_t)height;
     const int64_t fewer_columns = (int64_t)image->width - (int64_t)width;
-    return fewer_rows > 0 && fewer_rows > 2 * fewer_columns;
+    return weights == WEIGHTS_PIL && fewer_rows > 0 && fewer_rows > 2 * fewer_columns;
 }
 
-static vitcl_status resize_both(const vitcl_image *image, const struct filter *filter, size_t width, size_t height,
-                                uint8_t *rgb, vitcl_error *err)
+static vitcl_status resize_both(const vitcl_image *image, enum weights weights, enum resample filter, size_t width,
+                                size_t height, uint8_t *rgb, vitcl_error *err)
 {
     vitcl_status status = VITCL_OK;
-    const bool down = down_first(image, width, height);
+    const bool down = down_first(image, weights, width, height);
     vitcl_image between = {.width = down ? image->width : width, .height = down ? height : image->height};
     uint8_t *pixels = NULL;
     size_t bytes;
@@ -217,37 +219,79 @@ static vitcl_status resize_both(const vitcl_image *image, const struct filter *f
         return fail_memory(err, bytes);
     between.pixels = pixels;
     if (down) {
-        TRY(resize_down(image, filter, height, pixels, err));
-        TRY(resize_across(&between, filter, width, rgb, err));
+        TRY(resize_down(image, weights, filter, height, pixels, err));
+        TRY(resize_across(&between, weights, filter, width, rgb, err));
     } else {
-        TRY(resize_across(image, filter, width, pixels, err));
-        TRY(resize_down(&between, filter, height, rgb, err));
+        TRY(resize_across(image, weights, filter, width, pixels, err));
+        TRY(resize_down(&between, weights, filter, height, rgb, err));
     }
 done:
     free(pixels);
     return status;
 }
 
+/* ---- nearest -------------------------------------------------------------------------------------------------- */
+
+/* Fills source [out] with the input pixel of each output pixel. Pillow adds step to step, in double. */
+static void nearest_pil(size_t in, size_t out, size_t *source)
+{
+    const double step = (double)in / (double)out;
+    double x = step * 0.5;
+    for (size_t j = 0; j < out; j++, x += step)
+        source[j] = size_min((size_t)x, in - 1);
+}
+
+/* torchvision's "nearest-exact", in float. torch has two codes for it, which differ where a product falls on the border
+ * of two pixels; the one for small outputs does not subtract the half that the other adds again. */
+static void nearest_torchvision(size_t in, size_t out, bool small, size_t *source)
+{
+    const double scale = (double)((float)in / (float)out);
+    for (size_t j = 0; j < out; j++) {
+        const double x = ((double)j + 0.5) * scale;
+        const float rounded = small ? (float)x : (float)((double)(float)(x - 0.5) + 0.5);
+        source[j] = size_min((size_t)rounded, in - 1);
+    }
+}
+
+static vitcl_status resize_nearest(const vitcl_image *image, enum resizer resizer, size_t width, size_t height,
+                                   uint8_t *rgb, vitcl_error *err)
+{
+    const bool small = width + height <= 128;
+    size_t sides, bytes = SIZE_MAX;
+    size_t *columns = NULL, *rows;
+
+    if (size_add(width, height, &sides) && size_mul(sides, sizeof *columns, &bytes))
+        columns = malloc(bytes);
+    if (!columns)
+        return fail_memory(err, bytes);
+    rows = columns + width;
+    if (resizer == RESIZER_PIL) {
+        nearest_pil(image->width, width, columns);
+        nearest_pil(image->height, height, rows);
+    } else {
+        nearest_torchvision(image->width, width, small, columns);
+        nearest_torchvision(image->height, height, small, rows);
+    }
+    for (size_t y = 0; y < height; y++)
+        for (size_t x = 0; x < width; x++, rgb += CHANNELS)
+            memcpy(rgb, image->pixels + (rows[y] * image->width + columns[x]) * CHANNELS, CHANNELS);
+    free(columns);
+    return VITCL_OK;
+}
+
 vitcl_status image_resize(const vitcl_image *image, enum resizer resizer, enum resample filter, size_t width,
                           size_t height, uint8_t *rgb, vitcl_error *err)
 {
-    if (resizer != RESIZER_PIL || (filter != RESAMPLE_BILINEAR && filter != RESAMPLE_BICUBIC))
-        return fail(err, VITCL_ERROR_UNSUPPORTED, "resize %d of resizer %d is not written yet", (int)filter,
-                    (int)resizer);
+    const enum weights weights = resizer == RESIZER_PIL ? WEIGHTS_PIL : WEIGHTS_TORCHVISION;
     if (width == image->width && height == image->height) {
         memcpy(rgb, image->pixels, width * height * CHANNELS);
         return VITCL_OK;
     }
+    if (filter == RESAMPLE_NEAREST)
+        return resize_nearest(image, resizer, width, height, rgb, err);
     if (height == image->height)
-        return resize_across(image, &filters[filter], width, rgb, err);
+        return resize_across(image, weights, filter, width, rgb, err);
     if (width == image->width)
-        return resize_down(image, &filters[filter], height, rgb, err);
-    return resize_both(image, &filters[filter], width, height, rgb, err);
-}
-
-vitcl_status image_resize_float(const vitcl_image *image, enum resample filter, float factor, size_t width,
-                                size_t height, float *planes, vitcl_error *err)
-{
-    (void)image, (void)factor, (void)width, (void)height, (void)planes;
-    return fail(err, VITCL_ERROR_UNSUPPORTED, "float resize %d is not written yet", (int)filter);
+        return resize_down(image, weights, filter, height, rgb, err);
+    return resize_both(image, weights, filter, width, height, rgb, err);
 }

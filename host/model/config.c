@@ -3,119 +3,122 @@
 #include "model/config.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/size.h"
 #include "base/text.h"
+#include "model/keys.h"
+#include "model/timm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_SIDE      65536
-#define MAX_WIDTH     65536
-#define MAX_LAYERS    4096
-#define MAX_MLP_WIDTH 1048576
-#define MAX_TOKENS    1048576
-
-/* "image_size": 224 or [height, width]. */
-static vitcl_status read_sides(struct json_at at, const char *key, size_t *height, size_t *width, vitcl_error *err)
-{
-    const json_t *value = json_object_get(at.object, key);
-    vitcl_status status;
-    if (!json_is_array(value)) {
-        status = json_get_size(at, key, 1, MAX_SIDE, height, err);
-        *width = *height;
-        return status;
-    }
-    for (size_t i = 0; i < 2; i++) {
-        const json_t *side = json_array_get(value, i);
-        json_int_t number = json_integer_value(side);
-        if (json_array_size(value) != 2 || !json_is_integer(side) || number < 1 || number > MAX_SIDE)
-            return json_unexpected(at, key, "an integer or [height, width], each from 1 to 65536", err);
-        *(i == 0 ? height : width) = (size_t)number;
-    }
-    return VITCL_OK;
-}
-
-/* "file: key: vitcl does not know "value"; it has a, b, c" */
-static vitcl_status fail_unknown(struct json_at at, const char *key, const char *value, const char *(*known)(size_t),
-                                 vitcl_error *err)
-{
-    struct text choices = {0};
-    for (size_t i = 0; known(i); i++)
-        text_add(&choices, "%s%s", i ? ", " : "", known(i));
-    fail(err, VITCL_ERROR_UNSUPPORTED, "%s: %s: vitcl does not know \"%.80s\"; it has %s", at.file, key, value,
-         choices.chars ? choices.chars : "none");
-    text_free(&choices);
-    return VITCL_ERROR_UNSUPPORTED;
-}
-
-static vitcl_status read_activation(struct json_at at, const char *key, const char *name, enum activation *activation,
-                                    vitcl_error *err)
-{
-    vitcl_status status = json_get_string(at, key, &name, err);
-    if (status != VITCL_OK)
-        return status;
-    if (!activation_find(name, activation))
-        return fail_unknown(at, key, name, activation_known, err);
-    return VITCL_OK;
-}
+/* ---- Hugging Face ---- */
 
 static vitcl_status read_family(struct config *config, struct json_at at, vitcl_error *err)
 {
     const char *type = NULL;
-    vitcl_status status;
-    if (json_object_get(at.object, "pretrained_cfg"))
-        return fail(err, VITCL_ERROR_UNSUPPORTED,
-                    "%s: this is a timm folder (it has pretrained_cfg), which vitcl does "
-                    "not read yet; it reads Hugging Face folders",
-                    at.file);
-    status = json_get_string(at, "model_type", &type, err);
+    vitcl_status status = json_get_string(at, "model_type", &type, err);
     if (status != VITCL_OK)
         return status;
     if (!type)
         return json_unexpected(at, "model_type", "the family of the model", err);
     config->family = family_find(type);
-    if (!config->family)
-        return fail_unknown(at, "model_type", type, family_known, err);
-    return VITCL_OK;
+    return config->family ? VITCL_OK : fail_unknown(at, "model_type", type, family_known, err);
 }
 
-/* architectures[0] names the class, and with it the head. */
+static void set_architecture(struct config *config, const struct architecture *architecture)
+{
+    config->head = architecture->head;
+    config->pool = architecture->pool;
+    config->traits |= architecture->adds;
+}
+
+/* architectures[0] names the class, and with it the head. Where it is missing the tensors decide: config_complete. */
 static vitcl_status read_architecture(struct config *config, struct json_at at, vitcl_error *err)
 {
     const json_t *list = json_object_get(at.object, "architectures");
     const char *name = json_string_value(json_array_get(list, 0));
     const struct family *family = config->family;
 
-    config->head = HEAD_INFER;
     if (!list || json_is_null(list) || (json_is_array(list) && json_array_size(list) == 0))
         return VITCL_OK;
     if (!name)
         return json_unexpected(at, "architectures", "a list of class names", err);
-    for (size_t i = 0; i < sizeof family->architectures / sizeof *family->architectures; i++) {
-        if (family->architectures[i].name && strcmp(family->architectures[i].name, name) == 0) {
+    for (size_t i = 0; i < MAX_ARCHITECTURES && family->architectures[i].name; i++) {
+        if (strcmp(family->architectures[i].name, name) == 0) {
             snprintf(config->architecture, sizeof config->architecture, "%s", name);
-            config->head = family->architectures[i].head;
+            set_architecture(config, &family->architectures[i]);
             return VITCL_OK;
         }
     }
     return fail(err, VITCL_ERROR_UNSUPPORTED, "%s: architectures: vitcl does not run \"%.80s\"", at.file, name);
 }
 
+static vitcl_status read_switch(struct json_at at, const struct trait_switch *s, bool *on, vitcl_error *err)
+{
+    double number = s->by_default;
+    vitcl_status status;
+    *on = s->by_default;
+    if (!s->is_number)
+        return json_get_bool(at, s->key, on, err);
+    status = json_get_number(at, s->key, -1e6, 1e6, &number, err);
+    *on = number > 0;
+    return status;
+}
+
+static vitcl_status read_traits(struct config *config, struct json_at at, vitcl_error *err)
+{
+    const struct family *family = config->family;
+    config->traits |= family->traits;
+    for (size_t i = 0; i < MAX_SWITCHES && family->switches[i].key; i++) {
+        const struct trait_switch *s = &family->switches[i];
+        bool on;
+        vitcl_status status = read_switch(at, s, &on, err);
+        if (status != VITCL_OK)
+            return status;
+        config->traits =
+            on ? (config->traits | s->when_true) & ~s->when_false : (config->traits & ~s->when_true) | s->when_false;
+    }
+    return VITCL_OK;
+}
+
+/* The keys that decide numbers, but those that this family does not have. */
+static void note_assumed(struct config *c, struct json_at at)
+{
+    const char *const keys[] = {c->traits & TRAIT_NAFLEX ? "num_patches" : "image_size",
+                                "patch_size",
+                                "hidden_size",
+                                "num_hidden_layers",
+                                "num_attention_heads",
+                                c->mlp_width ? "intermediate_size" : "mlp_ratio",
+                                "layer_norm_eps",
+                                "hidden_act"};
+    json_list_missing(at, keys, sizeof keys / sizeof *keys, c->assumed, sizeof c->assumed);
+}
+
+/* Shazeer's gated MLP has three matrices for two: DINOv2 makes them two thirds as wide, in multiples of 8. */
+static vitcl_status read_mlp_width(struct config *c, struct json_at at, vitcl_error *err)
+{
+    double ratio = c->family->defaults.mlp_ratio;
+    vitcl_status status;
+    if (c->mlp_width)
+        return json_get_size(at, "intermediate_size", 1, MAX_MLP_WIDTH, &c->mlp_width, err);
+    status = json_get_number(at, "mlp_ratio", 1e-3, 1e3, &ratio, err);
+    c->mlp_width = (size_t)((double)c->width * ratio);
+    if (c->traits & TRAIT_GATED)
+        c->mlp_width = size_round_up((size_t)((double)c->mlp_width * 2 / 3), 8);
+    if (status == VITCL_OK && (c->mlp_width < 1 || c->mlp_width > MAX_MLP_WIDTH))
+        return json_unexpected(at, "mlp_ratio", "a ratio that makes the MLP 1 to 1048576 wide", err);
+    return status;
+}
+
 static vitcl_status read_numbers(struct config *c, struct json_at at, vitcl_error *err)
 {
     vitcl_status status;
     size_t channels = 3;
-    const struct family *family = c->family;
 
-    c->image_height = c->image_width = family->defaults.image_size;
-    c->patch_height = c->patch_width = family->defaults.patch_size;
-    c->width = family->defaults.width;
-    c->layers = family->defaults.layers;
-    c->heads = family->defaults.heads;
-    c->mlp_width = family->defaults.mlp_width;
-    c->eps = family->defaults.eps;
-    TRY(read_sides(at, "image_size", &c->image_height, &c->image_width, err));
-    TRY(read_sides(at, "patch_size", &c->patch_height, &c->patch_width, err));
+    TRY(json_get_sides(at, "image_size", &c->image_height, &c->image_width, err));
+    TRY(json_get_sides(at, "patch_size", &c->patch_height, &c->patch_width, err));
     TRY(json_get_size(at, "num_channels", 1, MAX_WIDTH, &channels, err));
     if (channels != 3)
         TRY(fail(err, VITCL_ERROR_UNSUPPORTED, "%s: num_channels: vitcl runs models of 3 channels, not %zu", at.file,
@@ -123,36 +126,219 @@ static vitcl_status read_numbers(struct config *c, struct json_at at, vitcl_erro
     TRY(json_get_size(at, "hidden_size", 1, MAX_WIDTH, &c->width, err));
     TRY(json_get_size(at, "num_hidden_layers", 1, MAX_LAYERS, &c->layers, err));
     TRY(json_get_size(at, "num_attention_heads", 1, MAX_WIDTH, &c->heads, err));
-    TRY(json_get_size(at, "intermediate_size", 1, MAX_MLP_WIDTH, &c->mlp_width, err));
+    TRY(read_mlp_width(c, at, err));
     TRY(json_get_number(at, "layer_norm_eps", 0, 1, &c->eps, err));
-    c->qkv_bias = true;
-    TRY(json_get_bool(at, "qkv_bias", &c->qkv_bias, err));
+    if ((*c->family->names)[ROLE_REGISTER_TOKENS][0])
+        TRY(json_get_size(at, "num_register_tokens", 0, MAX_REGISTERS, &c->registers, err));
+    if (c->traits & TRAIT_NAFLEX)
+        TRY(json_get_size(at, "num_patches", 1, MAX_TOKENS, &c->max_patches, err));
+    if (c->rope.kind != ROPE_NONE)
+        TRY(json_get_number(at, "rope_theta", 1e-3, 1e12, &c->rope.theta, err));
     c->pooler_width = c->width;
     TRY(json_get_size(at, "pooler_output_size", 1, MAX_WIDTH, &c->pooler_width, err));
-    TRY(read_activation(at, "hidden_act", family->defaults.activation, &c->activation, err));
-    TRY(read_activation(at, "pooler_act", family->defaults.pooler_activation, &c->pooler_activation, err));
+    TRY(json_get_activation(at, "hidden_act", c->family->defaults.activation, &c->activation, err));
+    if (c->traits & TRAIT_GATED && c->family->defaults.gate_activation)
+        activation_find(c->family->defaults.gate_activation, &c->activation);
+    c->pool_activation = c->activation;
+    TRY(json_get_activation(at, "pooler_act", c->family->defaults.pooler_activation, &c->pooler_activation, err));
 done:
     return status;
 }
 
-/* Rules between the numbers. */
-static vitcl_status check_numbers(struct config *c, const char *file, vitcl_error *err)
+static void set_defaults(struct config *c)
 {
+    const struct family *f = c->family;
+    c->image_height = c->image_width = f->defaults.image_size;
+    c->patch_height = c->patch_width = f->defaults.patch_size;
+    c->width = f->defaults.width;
+    c->layers = f->defaults.layers;
+    c->heads = f->defaults.heads;
+    c->mlp_width = f->defaults.mlp_width;
+    c->eps = f->defaults.eps;
+    c->registers = f->defaults.registers;
+    c->max_patches = f->defaults.max_patches;
+    c->filter = f->filter;
+    c->any_size = f->any_size;
+    c->rope = (struct rope){.kind = f->rope, .theta = f->defaults.rope_theta};
+}
+
+/* What follows from architecture, traits and numbers together. */
+static void settle_traits(struct config *c)
+{
+    if (c->traits & TRAIT_MEAN_POOL && c->pool == POOL_CLS)
+        c->pool = POOL_MEAN;
+    if (c->pool == POOL_ATTENTION && !(c->traits & TRAIT_HEAD)) {
+        c->pool = POOL_NONE;
+        c->head = HEAD_NONE;
+    }
+    if (c->traits & TRAIT_POSITION)
+        c->position = c->family->position_without_prefix ? POSITION_PATCHES
+                      : c->registers                     ? POSITION_CLS
+                                                         : POSITION_ALL;
+    if (c->traits & TRAIT_NAFLEX) { /* the stored position is a square of as many patches as an image may have */
+        size_t side = 1;
+        while ((side + 1) * (side + 1) <= c->max_patches)
+            side++;
+        c->image_height = side * c->patch_height;
+        c->image_width = side * c->patch_width;
+    }
+}
+
+/* The vision tower's own object. CLIP's first files repeat it as vision_config_dict, which then counts alone. */
+static vitcl_status enter_nested(const struct family *family, struct json_at *at, struct text *name, vitcl_error *err)
+{
+    static const char *const legacy = "vision_config_dict";
+    const char *key = family->nested;
+    if (!key)
+        return VITCL_OK;
+    if (json_is_object(json_object_get(at->object, legacy)))
+        key = legacy;
+    if (!json_is_object(json_object_get(at->object, key)))
+        return json_unexpected(*at, key, "an object", err);
+    text_add(name, "%s: %s", at->file, key);
+    if (name->failed)
+        return fail_memory(err, strlen(at->file));
+    *at = (struct json_at){json_object_get(at->object, key), name->chars};
+    return VITCL_OK;
+}
+
+/* ---- rules between the numbers ---- */
+
+struct grid config_grid(const struct config *config, size_t height, size_t width)
+{
+    return (struct grid){height / config->patch_height, width / config->patch_width};
+}
+
+static vitcl_status check_heads(const struct config *c, vitcl_error *err)
+{
+    size_t d;
     if (c->width % c->heads)
-        return fail(err, VITCL_ERROR_FORMAT, "%s: num_attention_heads: %zu does not divide hidden_size %zu", file,
-                    c->heads, c->width);
-    if (c->width / c->heads > MAX_HEAD_SIZE)
-        return fail(err, VITCL_ERROR_UNSUPPORTED, "%s: num_attention_heads: heads of size %zu; vitcl's limit is %d",
-                    file, c->width / c->heads, MAX_HEAD_SIZE);
+        return fail(err, VITCL_ERROR_FORMAT, "num_attention_heads: %zu does not divide hidden_size %zu", c->heads,
+                    c->width);
+    d = c->width / c->heads;
+    if (d > MAX_HEAD_SIZE)
+        return fail(err, VITCL_ERROR_UNSUPPORTED, "num_attention_heads: heads of size %zu; vitcl's limit is %d", d,
+                    MAX_HEAD_SIZE);
+    if (c->rope.kind != ROPE_NONE && d % 4)
+        return fail(err, VITCL_ERROR_FORMAT,
+                    "num_attention_heads: heads of size %zu; rotary positions need a multiple of 4", d);
+    return VITCL_OK;
+}
+
+/* 1 or 0 */
+static size_t has(const struct config *c, enum trait trait)
+{
+    return c->traits & trait ? 1 : 0;
+}
+
+static vitcl_status check_numbers(struct config *c, vitcl_error *err)
+{
+    struct grid grid;
+    vitcl_status status = check_heads(c, err);
+    if (status != VITCL_OK)
+        return status;
     if (c->patch_height > c->image_height || c->patch_width > c->image_width)
-        return fail(err, VITCL_ERROR_FORMAT, "%s: patch_size: a patch of %zux%zu is larger than the image of %zux%zu",
-                    file, c->patch_height, c->patch_width, c->image_height, c->image_width);
-    c->grid_height = c->image_height / c->patch_height;
-    c->grid_width = c->image_width / c->patch_width;
-    c->tokens = c->grid_height * c->grid_width + 1;
+        return fail(err, VITCL_ERROR_FORMAT, "patch_size: a patch of %zux%zu is larger than the image of %zux%zu",
+                    c->patch_height, c->patch_width, c->image_height, c->image_width);
+    if (has(c, TRAIT_BIAS_TABLE) && has(c, TRAIT_SHARED_TABLE))
+        return fail(
+            err, VITCL_ERROR_UNSUPPORTED,
+            "use_relative_position_bias and use_shared_relative_position_bias: vitcl has one of them, not both");
+    grid = config_grid(c, c->image_height, c->image_width);
+    c->grid_height = grid.height;
+    c->grid_width = grid.width;
+    c->prefix = has(c, TRAIT_CLS) + has(c, TRAIT_DIST) + c->registers;
+    c->tokens = c->prefix + grid.height * grid.width;
+    if (c->traits & TRAIT_NAFLEX && grid.height * grid.width != c->max_patches)
+        return fail(err, VITCL_ERROR_UNSUPPORTED, "num_patches: %zu is not the square of a number", c->max_patches);
     if (c->tokens > MAX_TOKENS)
-        return fail(err, VITCL_ERROR_UNSUPPORTED, "%s: image_size and patch_size give %zu tokens; vitcl's limit is %d",
-                    file, c->tokens, MAX_TOKENS);
+        return fail(err, VITCL_ERROR_UNSUPPORTED, "image_size and patch_size give %zu tokens; vitcl's limit is %d",
+                    c->tokens, MAX_TOKENS);
+    return VITCL_OK;
+}
+
+static vitcl_status read_hugging_face(struct config *config, struct json_at root, vitcl_error *err)
+{
+    vitcl_status status;
+    struct json_at at = root;
+    struct text name = {0};
+
+    TRY(read_family(config, root, err));
+    set_defaults(config);
+    TRY(read_architecture(config, root, err));
+    TRY(enter_nested(config->family, &at, &name, err));
+    TRY(read_traits(config, at, err));
+    note_assumed(config, at);
+    TRY(read_numbers(config, at, err));
+    TRY(labels_read(&config->labels, root, err));
+    settle_traits(config);
+    status = check_numbers(config, err);
+    if (status != VITCL_OK)
+        TRY(fail_context(err, status, "%s", at.file));
+done:
+    text_free(&name);
+    return status;
+}
+
+/* ---- what only the tensors tell ---- */
+
+/* The weight of a role's layer, under whatever name; NULL where the file has none. */
+static const struct tensor_entry *find_layer(const struct config *c, const struct safetensors *tensors, enum role role)
+{
+    for (size_t g = 0; g < GENERATIONS; g++)
+        for (size_t p = 0; c->family->prefixes[p] && (*c->family->names)[role][g]; p++) {
+            char name[160];
+            const struct tensor_entry *entry;
+            snprintf(name, sizeof name, "%s%s.weight", c->family->prefixes[p], (*c->family->names)[role][g]);
+            entry = safetensors_find(tensors, name);
+            if (entry)
+                return entry;
+        }
+    return NULL;
+}
+
+/* The architecture whose head the file has, for a config.json that names none. */
+static const struct architecture *guess_architecture(const struct config *c, const struct safetensors *tensors)
+{
+    static const struct {
+        enum head head;
+        enum role role;
+    } signs[] = {{HEAD_TWO_CLASSIFIERS, ROLE_DIST_CLASSIFIER},
+                 {HEAD_CLASSIFIER, ROLE_CLASSIFIER},
+                 {HEAD_PROJECTION, ROLE_PROJECTION},
+                 {HEAD_POOLER, ROLE_POOLER},
+                 {HEAD_POOLED, ROLE_PATCH},
+                 {HEAD_NONE, ROLE_PATCH}};
+    for (size_t s = 0; s < sizeof signs / sizeof *signs; s++)
+        for (size_t i = 0; i < MAX_ARCHITECTURES && c->family->architectures[i].name; i++)
+            if (c->family->architectures[i].head == signs[s].head && find_layer(c, tensors, signs[s].role))
+                return &c->family->architectures[i];
+    return &c->family->architectures[0];
+}
+
+vitcl_status config_complete(struct config *config, const struct safetensors *tensors, vitcl_error *err)
+{
+    vitcl_status status = VITCL_OK;
+    const struct tensor_entry *projection;
+    if (config->timm) {
+        status = timm_complete(config, tensors, err);
+        if (status == VITCL_OK)
+            status = check_numbers(config, err);
+        if (status != VITCL_OK)
+            return status;
+    } else if (config->head == HEAD_INFER) {
+        set_architecture(config, guess_architecture(config, tensors));
+        settle_traits(config);
+    }
+    if (config->head == HEAD_POOLER && !find_layer(config, tensors, ROLE_POOLER))
+        config->head = HEAD_NONE;
+    if (config->head == HEAD_POOLED && config->family->optional_pooler && has(config, TRAIT_POOL_NORM) &&
+        !find_layer(config, tensors, ROLE_POOL_NORM))
+        config->head = HEAD_NONE;
+    projection = config->head == HEAD_PROJECTION ? find_layer(config, tensors, ROLE_PROJECTION) : NULL;
+    config->projection_width = projection ? projection->shape[0] : 0; /* config.json has it at two places */
+    if (config->head == HEAD_NONE)
+        config->pool = POOL_NONE;
     return VITCL_OK;
 }
 
@@ -175,11 +361,8 @@ vitcl_status config_read(struct config *config, const char *folder, vitcl_error 
                  path));
     TRY(json_read(&root, path, err));
     at = (struct json_at){root, path};
-    TRY(read_family(config, at, err));
-    TRY(read_architecture(config, at, err));
-    TRY(read_numbers(config, at, err));
-    TRY(check_numbers(config, path, err));
-    TRY(labels_read(&config->labels, at, err));
+    config->timm = json_object_get(root, "pretrained_cfg") || json_object_get(root, "architecture");
+    TRY(config->timm ? timm_read(config, at, err) : read_hugging_face(config, at, err));
 done:
     json_decref(root);
     free(path);

@@ -16,6 +16,11 @@ struct labels {
 /* Reads id2label, num_labels and problem_type. Without id2label the names are LABEL_0, LABEL_1, ... as in
  * transformers. On failure nothing is owned. */
 vitcl_status labels_read(struct labels *labels, struct json_at config, vitcl_error *err);
+
+/* timm: num_classes, and label_names (a list, or an object from index to name); without names the indices stand for
+ * them. Scores are a softmax. */
+vitcl_status labels_read_timm(struct labels *labels, struct json_at config, vitcl_error *err);
+
 void labels_free(struct labels *labels);
 
 #endif

@@ -61,7 +61,9 @@ const struct tensor_entry *safetensors_find(const struct safetensors *tensors, c
     return bsearch(name, tensors->entries, tensors->count, sizeof *tensors->entries, compare_name);
 }
 
-void safetensors_release(const struct tensor_entry *entry)
+void safetensors_release(const struct tensor_entry *entry, size_t first, size_t count)
 {
-    file_release(entry->data, entry->bytes);
+    size_t size = entry->dtype == DTYPE_F32 ? 4 : 2;
+    if (entry->mapped)
+        file_release(entry->data + first * size, count * size);
 }

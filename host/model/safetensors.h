@@ -22,6 +22,7 @@ struct tensor_entry {
     size_t shape[TENSOR_MAX_RANK];
     const unsigned char *data; /* in the mapped file; not necessarily aligned */
     size_t bytes;
+    bool mapped; /* true for what comes from a file; others make entries of their own memory, too */
 };
 
 struct safetensors {
@@ -48,8 +49,8 @@ void safetensors_close(struct safetensors *tensors);
 /* The tensor of that name; NULL where there is none. */
 const struct tensor_entry *safetensors_find(const struct safetensors *tensors, const char *name);
 
-/* The tensor's data is not needed soon: gives the memory back that it takes. Read again it comes from the file again.
- */
-void safetensors_release(const struct tensor_entry *entry);
+/* `count` numbers of a tensor, from number `first` on, are not needed soon: gives the memory back that they take. Read
+ * again they come from the file again. */
+void safetensors_release(const struct tensor_entry *entry, size_t first, size_t count);
 
 #endif

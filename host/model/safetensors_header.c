@@ -260,6 +260,7 @@ static void fill_entry(struct tensor_entry *entry, const struct claim *claim, co
         read_size(json_array_get(claim->shape, i), &entry->shape[i]);
     entry->data = data + claim->begin;
     entry->bytes = claim->end - claim->begin;
+    entry->mapped = true;
 }
 
 static vitcl_status build_entries(struct tensor_entry **entries, const struct claim *claims, size_t count,

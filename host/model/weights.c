@@ -1,244 +1,214 @@
-/* weights.c - finds each role's tensor under any of the names it may have, and checks its shape and type. */
+/* weights.c - which weights a model's traits ask for, and the numbers in them. */
 #include "model/weights.h"
 #include "base/size.h"
-#include "base/text.h"
+#include "model/finder.h"
 #include "model/half.h"
 
-#include <fnmatch.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_SIZE 160
-
-struct finder {
-    const struct config *config;
-    const struct safetensors *file;
-    struct weights *weights;
-    bool *used; /* [file->count] */
-    vitcl_error *err;
-};
-
-/* Writes prefix + pattern + suffix, with the block's number for "{i}". */
-static void make_name(char name[NAME_SIZE], const char *prefix, const char *pattern, size_t block, const char *suffix)
-{
-    const char *hole = strstr(pattern, "{i}");
-    if (hole)
-        snprintf(name, NAME_SIZE, "%s%.*s%zu%s%s", prefix, (int)(hole - pattern), pattern, block, hole + 3, suffix);
-    else
-        snprintf(name, NAME_SIZE, "%s%s%s", prefix, pattern, suffix);
-}
-
-/* Sets *found to the tensor of a role, NULL where the file has none under any name. */
-static vitcl_status look_up(struct finder *f, enum role role, size_t block, const char *suffix,
-                            const struct tensor_entry **found)
-{
-    const struct family *family = f->config->family;
-    *found = NULL;
-    for (size_t p = 0; family->prefixes[p]; p++) {
-        for (size_t g = 0; g < GENERATIONS; g++) {
-            char name[NAME_SIZE];
-            const struct tensor_entry *entry;
-            if (!family->names[role][g])
-                continue;
-            make_name(name, family->prefixes[p], family->names[role][g], block, suffix);
-            entry = safetensors_find(f->file, name);
-            if (entry && *found)
-                return fail(f->err, VITCL_ERROR_FORMAT,
-                            "the weights have both \"%s\" and \"%s\", which are names of the same tensor",
-                            (*found)->name, name);
-            if (entry)
-                *found = entry;
-        }
-    }
-    return VITCL_OK;
-}
-
-static void shape_text(struct text *text, const size_t *shape, size_t rank)
-{
-    text_add(text, "[");
-    for (size_t i = 0; i < rank && i < TENSOR_MAX_RANK; i++)
-        text_add(text, "%s%zu", i ? "," : "", shape[i]);
-    text_add(text, rank > TENSOR_MAX_RANK ? ",...]" : "]");
-}
-
-static vitcl_status fail_shape(struct finder *f, const struct tensor_entry *entry, const size_t *shape, size_t rank)
-{
-    struct text found = {0}, expected = {0};
-    shape_text(&found, entry->shape, entry->rank);
-    shape_text(&expected, shape, rank);
-    fail(f->err, VITCL_ERROR_FORMAT, "the weights do not fit config.json: \"%s\" has the shape %s, expected %s",
-         entry->name, found.chars ? found.chars : "?", expected.chars ? expected.chars : "?");
-    text_free(&found);
-    text_free(&expected);
-    return VITCL_ERROR_FORMAT;
-}
-
-/* Adds one tensor of the given shape to a weight, as `rows` rows of `cols`. entry NULL adds zeros. */
-static vitcl_status add_part(struct finder *f, struct weight *weight, const struct tensor_entry *entry,
-                             const size_t *shape, size_t rank, size_t rows, size_t cols)
-{
-    if (entry) {
-        if (entry->rank != rank || memcmp(entry->shape, shape, rank * sizeof *shape) != 0)
-            return fail_shape(f, entry, shape, rank);
-        if (entry->dtype == DTYPE_OTHER)
-            return fail(f->err, VITCL_ERROR_UNSUPPORTED, "\"%s\" is stored as %s; vitcl reads F32, F16 and BF16",
-                        entry->name, entry->dtype_name);
-        f->used[entry - f->file->entries] = true;
-        f->weights->parameters += rows * cols;
-    }
-    weight->part[weight->parts].tensor = entry;
-    weight->part[weight->parts].rows = rows;
-    weight->part[weight->parts].cols = cols;
-    weight->parts++;
-    if (rank == 1 && weight->rows == 1) {
-        weight->cols += cols;
-    } else {
-        weight->rows += rows;
-        weight->cols = cols;
-    }
-    return VITCL_OK;
-}
-
-static vitcl_status fail_missing(struct finder *f, enum role role, size_t block, const char *suffix)
-{
-    char name[NAME_SIZE];
-    size_t g = 0;
-    while (!f->config->family->names[role][g]) /* not every generation has every tensor */
-        g++;
-    make_name(name, "", f->config->family->names[role][g], block, suffix);
-    return fail(f->err, VITCL_ERROR_FORMAT, "the weights lack the tensor \"%s\" (under this or any other known name)",
-                name);
-}
-
-/* A required tensor of a role, seen as rows x cols. */
-static vitcl_status find_tensor(struct finder *f, enum role role, size_t block, const char *suffix,
-                                struct weight *weight, const size_t *shape, size_t rank, size_t rows, size_t cols)
-{
-    const struct tensor_entry *entry;
-    vitcl_status status = look_up(f, role, block, suffix, &entry);
-    if (status != VITCL_OK)
-        return status;
-    if (!entry)
-        return fail_missing(f, role, block, suffix);
-    return add_part(f, weight, entry, shape, rank, rows, cols);
-}
-
-/* Without `biased` the layer has no bias in the model's class: a file that has one is refused for it later. */
-static vitcl_status find_linear(struct finder *f, enum role role, size_t block, struct linear *linear, size_t out,
-                                size_t in, bool biased)
-{
-    vitcl_status status = find_tensor(f, role, block, ".weight", &linear->weight, (size_t[]){out, in}, 2, out, in);
-    if (status != VITCL_OK)
-        return status;
-    if (biased)
-        return find_tensor(f, role, block, ".bias", &linear->bias, (size_t[]){out}, 1, 1, out);
-    return add_part(f, &linear->bias, NULL, (size_t[]){out}, 1, 1, out);
-}
-
-static vitcl_status find_norm(struct finder *f, enum role role, size_t block, struct norm *norm)
-{
-    size_t width = f->config->width;
-    vitcl_status status = find_tensor(f, role, block, ".weight", &norm->weight, (size_t[]){width}, 1, 1, width);
-    if (status == VITCL_OK)
-        status = find_tensor(f, role, block, ".bias", &norm->bias, (size_t[]){width}, 1, 1, width);
-    return status;
-}
+/* ---- blocks ---- */
 
 static vitcl_status find_qkv(struct finder *f, size_t block, struct linear *qkv)
 {
-    size_t width = f->config->width;
-    const struct tensor_entry *fused;
-    vitcl_status status = look_up(f, ROLE_QKV, block, ".weight", &fused);
-    if (status == VITCL_OK && fused)
-        return find_linear(f, ROLE_QKV, block, qkv, 3 * width, width, f->config->qkv_bias);
-    for (enum role role = ROLE_QUERY; status == VITCL_OK && role <= ROLE_VALUE; role++)
-        status = find_linear(f, role, block, qkv, width, width, f->config->qkv_bias);
+    const struct config *c = f->config;
+    size_t width = c->width;
+    const struct tensor_entry *fused, *query_bias;
+    vitcl_status status;
+
+    TRY(find_role(f, ROLE_QKV, block, ".weight", &fused));
+    TRY(find_role(f, ROLE_QUERY_BIAS, block, "", &query_bias));
+    if (fused && !query_bias) {
+        TRY(find_linear(f, ROLE_QKV, block, qkv, 3 * width, width, c->traits & TRAIT_QUERY_BIAS));
+    } else if (fused) { /* EVA keeps the biases of query and value beside the fused layer */
+        TRY(find_tensor(f, ROLE_QKV, block, ".weight", &qkv->weight, (size_t[]){3 * width, width}, 2));
+        TRY(find_tensor(f, ROLE_QUERY_BIAS, block, "", &qkv->bias, &width, 1));
+        add_zeros(&qkv->bias, 1, width);
+        TRY(find_tensor(f, ROLE_VALUE_BIAS, block, "", &qkv->bias, &width, 1));
+    } else {
+        TRY(find_linear(f, ROLE_QUERY, block, qkv, width, width, c->traits & TRAIT_QUERY_BIAS));
+        TRY(find_linear(f, ROLE_KEY, block, qkv, width, width, c->traits & TRAIT_KEY_BIAS));
+        TRY(find_linear(f, ROLE_VALUE, block, qkv, width, width, c->traits & TRAIT_VALUE_BIAS));
+    }
+done:
     return status;
 }
 
-static vitcl_status find_block(struct finder *f, size_t i, struct block_weights *block)
+static vitcl_status find_attention(struct finder *f, size_t i, struct block_weights *block)
 {
+    const struct config *c = f->config;
+    size_t table[] = {(2 * c->grid_height - 1) * (2 * c->grid_width - 1) + 3, c->heads};
     vitcl_status status;
-    size_t width = f->config->width, mlp_width = f->config->mlp_width;
-    TRY(find_norm(f, ROLE_NORM1, i, &block->norm1));
+
+    TRY(find_norm(f, ROLE_NORM1, i, &block->norm1, c->width));
     TRY(find_qkv(f, i, &block->qkv));
-    TRY(find_linear(f, ROLE_PROJ, i, &block->proj, width, width, true));
-    TRY(find_norm(f, ROLE_NORM2, i, &block->norm2));
-    TRY(find_linear(f, ROLE_FC1, i, &block->fc1, mlp_width, width, true));
-    TRY(find_linear(f, ROLE_FC2, i, &block->fc2, width, mlp_width, true));
+    if (c->traits & TRAIT_QK_NORM) {
+        TRY(find_norm(f, ROLE_QUERY_NORM, i, &block->q_norm, c->width / c->heads));
+        TRY(find_norm(f, ROLE_KEY_NORM, i, &block->k_norm, c->width / c->heads));
+    }
+    if (c->traits & TRAIT_BIAS_TABLE)
+        TRY(find_tensor(f, ROLE_BIAS_TABLE, i, "", &block->bias_table, table, 2));
+    if (i == 0 && c->traits & TRAIT_SHARED_TABLE)
+        TRY(find_tensor(f, ROLE_SHARED_TABLE, i, "", &f->weights->shared_table, table, 2));
+    if (c->traits & TRAIT_ATTENTION_NORM)
+        TRY(find_norm(f, ROLE_ATTENTION_NORM, i, &block->attention_norm, c->width));
+    TRY(find_linear(f, ROLE_PROJ, i, &block->proj, c->width, c->width, c->traits & TRAIT_PROJ_BIAS));
+    if (c->traits & TRAIT_SCALE)
+        TRY(find_scale(f, ROLE_SCALE1, i, &block->proj));
 done:
     return status;
+}
+
+static vitcl_status find_mlp(struct finder *f, size_t i, struct block_weights *block)
+{
+    const struct config *c = f->config;
+    const struct tensor_entry *gate = NULL;
+    size_t rows = c->traits & TRAIT_GATED ? 2 * c->mlp_width : c->mlp_width;
+    bool biased = c->traits & TRAIT_MLP_BIAS;
+    vitcl_status status;
+
+    TRY(find_norm(f, ROLE_NORM2, i, &block->norm2, c->width));
+    if (c->traits & TRAIT_GATED)
+        TRY(find_role(f, ROLE_GATE, i, ".weight", &gate));
+    if (gate) {
+        TRY(find_linear(f, ROLE_GATE, i, &block->fc1, c->mlp_width, c->width, biased));
+        rows = c->mlp_width;
+    }
+    TRY(find_linear(f, ROLE_FC1, i, &block->fc1, rows, c->width, biased));
+    if (c->traits & TRAIT_MLP_NORM)
+        TRY(find_norm(f, ROLE_MLP_NORM, i, &block->mlp_norm, c->mlp_width));
+    TRY(find_linear(f, ROLE_FC2, i, &block->fc2, c->width, c->mlp_width, biased));
+    if (c->traits & TRAIT_SCALE)
+        TRY(find_scale(f, ROLE_SCALE2, i, &block->fc2));
+done:
+    return status;
+}
+
+/* ---- what stands before and behind the blocks ---- */
+
+static size_t position_rows(const struct config *c)
+{
+    size_t patches = c->grid_height * c->grid_width;
+    return c->position == POSITION_PATCHES ? patches : c->position == POSITION_CLS ? patches + 1 : c->tokens;
 }
 
 static vitcl_status find_embeddings(struct finder *f)
 {
-    vitcl_status status;
+    vitcl_status status = VITCL_OK;
     const struct config *c = f->config;
     struct weights *w = f->weights;
-    size_t patch[] = {c->width, 3, c->patch_height, c->patch_width};
+    size_t token[] = {c->width}, registers[] = {c->registers, c->width}, position[] = {position_rows(c), c->width};
+    size_t columns = 3 * c->patch_height * c->patch_width;
 
-    TRY(find_tensor(f, ROLE_CLS_TOKEN, 0, "", &w->cls_token, (size_t[]){1, 1, c->width}, 3, 1, c->width));
-    TRY(find_tensor(f, ROLE_POSITION, 0, "", &w->position, (size_t[]){1, c->tokens, c->width}, 3, c->tokens, c->width));
-    TRY(find_tensor(f, ROLE_PATCH, 0, ".weight", &w->patch.weight, patch, 4, patch[0], 3 * patch[2] * patch[3]));
-    TRY(find_tensor(f, ROLE_PATCH, 0, ".bias", &w->patch.bias, &c->width, 1, 1, c->width));
+    if (c->traits & TRAIT_CLS)
+        TRY(find_tensor(f, ROLE_CLS_TOKEN, 0, "", &w->prefix, token, 1));
+    if (c->traits & TRAIT_DIST)
+        TRY(find_tensor(f, ROLE_DIST_TOKEN, 0, "", &w->prefix, token, 1));
+    if (c->registers)
+        TRY(find_tensor(f, ROLE_REGISTER_TOKENS, 0, "", &w->prefix, registers, 2));
+    make_matrix(&w->prefix, c->width);
+    if (c->position != POSITION_NONE)
+        TRY(find_tensor(f, ROLE_POSITION, 0, "", &w->position, position, 2));
+    make_matrix(&w->position, c->width);
+    if (c->traits & TRAIT_NAFLEX) {
+        TRY(find_linear(f, ROLE_PATCH, 0, &w->patch, c->width, columns, true));
+    } else {
+        size_t kernel[] = {c->width, 3, c->patch_height, c->patch_width};
+        TRY(find_tensor(f, ROLE_PATCH, 0, ".weight", &w->patch.weight, kernel, 4));
+        TRY(find_bias(f, ROLE_PATCH, 0, &w->patch, c->width, c->traits & TRAIT_PATCH_BIAS));
+    }
+    if (c->traits & TRAIT_PRE_NORM)
+        TRY(find_norm(f, ROLE_PRE_NORM, 0, &w->pre_norm, c->width));
 done:
     return status;
 }
 
-/* Finds the head that the architecture, or where it is silent the file, asks for. */
+static vitcl_status find_attention_pool(struct finder *f, struct attention_pool_weights *pool)
+{
+    const struct config *c = f->config;
+    size_t width = c->width;
+    const struct tensor_entry *qkv;
+    vitcl_status status;
+
+    TRY(find_tensor(f, ROLE_PROBE, 0, "", &pool->probe, &width, 1));
+    TRY(find_role(f, ROLE_POOL_QKV, 0, ".weight", &qkv));
+    if (qkv || (*c->family->names)[ROLE_POOL_QKV][0]) {
+        TRY(find_linear(f, ROLE_POOL_QKV, 0, &pool->query, 3 * width, width, true));
+        split_rows(&pool->query, width, &pool->kv);
+    } else {
+        TRY(find_linear(f, ROLE_POOL_QUERY, 0, &pool->query, width, width, true));
+        TRY(find_linear(f, ROLE_POOL_KV, 0, &pool->kv, 2 * width, width, true));
+    }
+    TRY(find_linear(f, ROLE_POOL_PROJ, 0, &pool->proj, width, width, true));
+    TRY(find_norm(f, ROLE_POOL_MLP_NORM, 0, &pool->norm, width));
+    TRY(find_linear(f, ROLE_POOL_FC1, 0, &pool->fc1, c->mlp_width, width, true));
+    TRY(find_linear(f, ROLE_POOL_FC2, 0, &pool->fc2, width, c->mlp_width, true));
+done:
+    return status;
+}
+
+size_t pooled_width(const struct config *c)
+{
+    return c->pool == POOL_CLS_MEAN ? 2 * c->width : c->width;
+}
+
+static vitcl_status find_classifier(struct finder *f, enum role role, struct linear *classifier)
+{
+    const struct config *c = f->config;
+    const struct tensor_entry *tensor;
+    vitcl_status status;
+
+    TRY(find_role(f, role, 0, ".weight", &tensor));
+    if (tensor && tensor->rank == 2 && tensor->shape[0] != c->labels.count)
+        TRY(fail(f->err, VITCL_ERROR_FORMAT,
+                 "the weights do not fit config.json: \"%s\" has %zu classes, config.json names %zu", tensor->name,
+                 tensor->shape[0], c->labels.count));
+    if (c->labels.count == 0)
+        TRY(fail(f->err, VITCL_ERROR_FORMAT, "a classifier needs classes, config.json names none (id2label)"));
+    TRY(find_linear(f, role, 0, classifier, c->labels.count, pooled_width(c), true));
+done:
+    return status;
+}
+
+/* The scalars of the similarity to texts, where the file has them. */
+static vitcl_status find_similarity(struct finder *f, struct weights *w)
+{
+    static const size_t one = 1;
+    const struct tensor_entry *scale, *bias;
+    vitcl_status status;
+    TRY(find_role(f, ROLE_LOGIT_SCALE, 0, "", &scale));
+    TRY(find_role(f, ROLE_LOGIT_BIAS, 0, "", &bias));
+    if (scale)
+        TRY(find_tensor(f, ROLE_LOGIT_SCALE, 0, "", &w->logit_scale, &one, 1));
+    if (bias)
+        TRY(find_tensor(f, ROLE_LOGIT_BIAS, 0, "", &w->logit_bias, &one, 1));
+done:
+    return status;
+}
+
 static vitcl_status find_head(struct finder *f)
 {
     const struct config *c = f->config;
-    const struct tensor_entry *classifier, *pooler;
     struct weights *w = f->weights;
-    vitcl_status status;
+    vitcl_status status = VITCL_OK;
 
-    TRY(look_up(f, ROLE_CLASSIFIER, 0, ".weight", &classifier));
-    TRY(look_up(f, ROLE_POOLER, 0, ".weight", &pooler));
-    w->head = c->head;
-    if (w->head == HEAD_INFER)
-        w->head = classifier ? HEAD_CLASSIFIER : HEAD_POOLER;
-    if (w->head == HEAD_POOLER && !pooler)
-        w->head = HEAD_NONE;
-    if (w->head == HEAD_POOLER)
+    if (c->traits & TRAIT_NORM)
+        TRY(find_norm(f, ROLE_NORM, 0, &w->norm, c->width));
+    if (c->pool == POOL_ATTENTION)
+        TRY(find_attention_pool(f, &w->attention_pool));
+    if (c->traits & TRAIT_POOL_NORM && c->pool != POOL_NONE)
+        TRY(find_norm(f, ROLE_POOL_NORM, 0, &w->pool_norm, c->width));
+    if (c->head == HEAD_POOLER)
         TRY(find_linear(f, ROLE_POOLER, 0, &w->pooler, c->pooler_width, c->width, true));
-    if (w->head == HEAD_CLASSIFIER && classifier && classifier->rank == 2 && classifier->shape[0] != c->labels.count)
-        TRY(fail(f->err, VITCL_ERROR_FORMAT,
-                 "the weights do not fit config.json: \"%s\" has %zu classes, config.json names %zu", classifier->name,
-                 classifier->shape[0], c->labels.count));
-    if (w->head == HEAD_CLASSIFIER && c->labels.count == 0)
-        TRY(fail(f->err, VITCL_ERROR_FORMAT, "a classifier needs classes, config.json names none (id2label)"));
-    if (w->head == HEAD_CLASSIFIER)
-        TRY(find_linear(f, ROLE_CLASSIFIER, 0, &w->classifier, c->labels.count, c->width, true));
+    if (c->head == HEAD_PROJECTION)
+        TRY(find_linear(f, ROLE_PROJECTION, 0, &w->projection, c->projection_width, c->width, false));
+    if (c->head == HEAD_CLASSIFIER || c->head == HEAD_TWO_CLASSIFIERS)
+        TRY(find_classifier(f, ROLE_CLASSIFIER, &w->classifier));
+    if (c->head == HEAD_TWO_CLASSIFIERS)
+        TRY(find_classifier(f, ROLE_DIST_CLASSIFIER, &w->dist_classifier));
+    TRY(find_similarity(f, w));
 done:
     return status;
-}
-
-static bool matches(const char *const *patterns, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count && patterns[i]; i++)
-        if (fnmatch(patterns[i], name, 0) == 0)
-            return true;
-    return false;
-}
-
-static vitcl_status check_all_used(struct finder *f)
-{
-    const struct family *family = f->config->family;
-    for (size_t i = 0; i < f->file->count; i++) {
-        const char *name = f->file->entries[i].name;
-        if (f->used[i] || matches(family->ignored, sizeof family->ignored / sizeof *family->ignored, name))
-            continue;
-        if (f->weights->head == HEAD_CLASSIFIER &&
-            matches(family->ignored_by_classifier, sizeof family->ignored_by_classifier / sizeof(char *), name))
-            continue;
-        return fail(f->err, VITCL_ERROR_UNSUPPORTED,
-                    "the weights have a tensor that vitcl does not know in a \"%s\" model: \"%.120s\". Running without "
-                    "it could give wrong results",
-                    family->model_type, name);
-    }
-    return VITCL_OK;
 }
 
 vitcl_status weights_find(struct weights *weights, const struct config *config, const struct safetensors *file,
@@ -253,9 +223,10 @@ vitcl_status weights_find(struct weights *weights, const struct config *config, 
     if (!f.used || !weights->blocks)
         TRY(fail_memory(err, config->layers * sizeof *weights->blocks));
     TRY(find_embeddings(&f));
-    for (size_t i = 0; i < config->layers; i++)
-        TRY(find_block(&f, i, &weights->blocks[i]));
-    TRY(find_norm(&f, ROLE_NORM, 0, &weights->norm));
+    for (size_t i = 0; i < config->layers; i++) {
+        TRY(find_attention(&f, i, &weights->blocks[i]));
+        TRY(find_mlp(&f, i, &weights->blocks[i]));
+    }
     TRY(find_head(&f));
     TRY(check_all_used(&f));
 done:
@@ -271,6 +242,8 @@ void weights_free(struct weights *weights)
     memset(weights, 0, sizeof *weights);
 }
 
+/* ---- numbers ---- */
+
 /* count numbers of a tensor, from number `first` on, as float. The file promises no alignment. */
 static void read_numbers(const struct tensor_entry *tensor, size_t first, size_t count, float *values)
 {
@@ -285,20 +258,48 @@ static void read_numbers(const struct tensor_entry *tensor, size_t first, size_t
     }
 }
 
+static void scale_row(const struct weight *weight, size_t row, float *values)
+{
+    float factor;
+    read_numbers(weight->scale, row, 1, &factor);
+    for (size_t c = 0; c < weight->cols; c++) {
+        if (weight->rows == 1)
+            read_numbers(weight->scale, c, 1, &factor);
+        values[c] *= factor;
+    }
+}
+
 void weight_read_row(const struct weight *weight, size_t row, float *values)
 {
+    size_t above = row; /* rows of the part that holds the row, above it */
+    float *part_values = values;
     for (size_t p = 0; p < weight->parts; p++) {
         size_t rows = weight->part[p].rows, cols = weight->part[p].cols;
-        if (row >= rows) { /* the parts of a matrix lie below each other */
-            row -= rows;
+        if (above >= rows) { /* the parts of a matrix lie below each other */
+            above -= rows;
             continue;
         }
         if (weight->part[p].tensor)
-            read_numbers(weight->part[p].tensor, row * cols, cols, values);
+            read_numbers(weight->part[p].tensor, weight->part[p].first + above * cols, cols, part_values);
         else
-            memset(values, 0, cols * sizeof *values);
+            memset(part_values, 0, cols * sizeof *part_values);
         if (cols == weight->cols)
-            return;
-        values += cols; /* those of a vector beside each other */
+            break;
+        part_values += cols; /* those of a vector beside each other */
+    }
+    if (weight->scale)
+        scale_row(weight, row, values);
+}
+
+void weight_release(const struct weight *weight, size_t first, size_t last)
+{
+    size_t above = 0;
+    for (size_t p = 0; p < weight->parts; p++) {
+        size_t rows = weight->part[p].rows, cols = weight->part[p].cols;
+        size_t from = size_max(first, above), to = size_min(last, above + rows);
+        if (weight->part[p].tensor && from < to)
+            safetensors_release(weight->part[p].tensor, weight->part[p].first + (from - above) * cols,
+                                (to - from) * cols);
+        above += weight->rows == 1 ? 0 : rows; /* the parts of a vector lie beside each other */
     }
 }

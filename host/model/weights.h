@@ -7,17 +7,18 @@
 #define VITCL_MODEL_WEIGHTS_H
 
 #include "model/config.h"
-#include "model/safetensors.h"
 
 /* A matrix [rows,cols], or a vector as [1,cols]: up to three tensors below (vector: beside) each other, so that query,
  * key and value are one weight however the file stores them. */
 struct weight {
     struct {
-        const struct tensor_entry *tensor; /* NULL: zeros, for a bias that the model does not have */
+        const struct tensor_entry *tensor; /* NULL: zeros, as for a bias that the model does not have */
+        size_t first;                      /* where it begins in the tensor: numbers before it */
         size_t rows, cols;
     } part[3];
-    size_t parts;
+    size_t parts; /* 0: the model has no such weight */
     size_t rows, cols;
+    const struct tensor_entry *scale; /* LayerScale, folded in: a factor per row, or per number of a vector; NULL: 1 */
 };
 
 struct linear {
@@ -26,35 +27,60 @@ struct linear {
 };
 
 struct norm {
-    struct weight weight, bias; /* [1,D] */
+    struct weight weight, bias; /* [1,width] */
 };
 
 struct block_weights {
     struct norm norm1;
-    struct linear qkv;  /* [3D,D], rows query; key; value */
-    struct linear proj; /* [D,D] */
+    struct linear qkv;          /* [3D,D], rows query; key; value */
+    struct norm q_norm, k_norm; /* [d] */
+    struct weight bias_table;   /* [R,H] */
+    struct norm attention_norm; /* [D] */
+    struct linear proj;         /* [D,D] */
     struct norm norm2;
-    struct linear fc1; /* [M,D] */
-    struct linear fc2; /* [D,M] */
+    struct linear fc1;    /* [M,D]; of a gated MLP [2M,D], the gate's rows first */
+    struct norm mlp_norm; /* [M] */
+    struct linear fc2;    /* [D,M] */
+};
+
+/* The pooling head: attention of one learned query, then an MLP with a residual. */
+struct attention_pool_weights {
+    struct weight probe; /* [1,D] */
+    struct linear query; /* [D,D], applied to the probe */
+    struct linear kv;    /* [2D,D] */
+    struct linear proj;  /* [D,D] */
+    struct norm norm;
+    struct linear fc1, fc2;
 };
 
 struct weights {
-    struct weight cls_token;      /* [1,D] */
-    struct weight position;       /* [T,D] */
-    struct linear patch;          /* [D,3*p*p], columns in the order channel, y, x */
+    struct weight prefix;   /* [P,D]: class, distillation, register tokens */
+    struct weight position; /* the rows that are stored, [..,D]; config->position says of which tokens */
+    struct linear patch;    /* [D,3*p*p], columns in the order channel, y, x; TRAIT_NAFLEX: y, x, channel */
+    struct norm pre_norm;
     struct block_weights *blocks; /* [layers] */
-    struct norm norm;
-    struct linear pooler;     /* head == HEAD_POOLER: [E,D] */
-    struct linear classifier; /* head == HEAD_CLASSIFIER: [C,D] */
-    enum head head;           /* HEAD_NONE, HEAD_POOLER or HEAD_CLASSIFIER: what the file really has */
-    uint64_t parameters;      /* numbers in the tensors used */
+    struct weight shared_table;   /* [R,H] */
+    struct norm norm, pool_norm;
+    struct attention_pool_weights attention_pool;
+    struct linear pooler;                      /* HEAD_POOLER: [E,D] */
+    struct linear projection;                  /* HEAD_PROJECTION: [E,D] */
+    struct linear classifier, dist_classifier; /* [C,D]; with POOL_CLS_MEAN [C,2D] */
+    struct weight logit_scale, logit_bias;     /* [1,1]: of the similarity to texts, where the file has them */
+    uint64_t parameters;                       /* numbers in the tensors used */
 };
 
+/* `config` is complete. */
 vitcl_status weights_find(struct weights *weights, const struct config *config, const struct safetensors *file,
                           vitcl_error *err);
 void weights_free(struct weights *weights);
 
 /* Row `row` of a weight as float: values [cols]. */
 void weight_read_row(const struct weight *weight, size_t row, float *values);
+
+/* Rows [first,last) are not needed soon: gives back the memory that their pages of the file take. */
+void weight_release(const struct weight *weight, size_t first, size_t last);
+
+/* Length of the vector that the head reads. */
+size_t pooled_width(const struct config *config);
 
 #endif

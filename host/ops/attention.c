@@ -1,12 +1,9 @@
-/* attention.c - context = softmax(q k^T / sqrt(d)) v per image and head; qkv [B,T,3,H,d] -> context [B,T,H,d]. */
+/* attention.c - context = softmax(q k^T / sqrt(d) + bias) v per image and head; qkv [B,T,3,H,d] -> context [B,T,H,d].
+ * The bias is BEiT's, from a table [R,H] by the distance of two patches in the grid; with lengths [B] only an image's
+ * first keys count. */
 #include "ops/ops.h"
 
 #include <math.h>
-
-static float scale_of(const struct plan *plan)
-{
-    return (float)(1 / sqrt((double)plan->geometry.head_size));
-}
 
 static void cost(const struct plan *plan, struct step *step)
 {
@@ -16,17 +13,36 @@ static void cost(const struct plan *plan, struct step *step)
     step->bytes = sizeof(float) * 4 * batch * tokens * width;
 }
 
-/* The context of one query and head. Sums run over the keys once: sum of exp(s - m) and of exp(s - m) v, both scaled
- * down whenever a larger score m comes along (Milakov and Gimelshein, "Online normalizer calculation for softmax"). */
-static void attend(const float *q, const float *keys, const float *values, size_t stride, const struct geometry *g,
-                   double scale, float *context)
+float attention_scale(size_t head_size)
 {
-    double largest = -INFINITY, sum = 0, total[MAX_HEAD_SIZE] = {0};
-    for (size_t j = 0; j < g->tokens; j++) {
+    return (float)(1 / sqrt((double)head_size));
+}
+
+/* The table's row for query i and key j: by the distance of their patches; the last three rows are for the class token
+ * with a patch, a patch with the class token, and the class token with itself. */
+static size_t bias_row(const struct geometry *g, size_t i, size_t j)
+{
+    size_t height = g->grid_height, width = g->grid_width, special = (2 * height - 1) * (2 * width - 1);
+    size_t down, across;
+    if (i == 0 || j == 0)
+        return special + (i > 0 ? 1 : j > 0 ? 0 : 2);
+    down = (i - 1) / width + height - 1 - (j - 1) / width;
+    across = (i - 1) % width + width - 1 - (j - 1) % width;
+    return down * (2 * width - 1) + across;
+}
+
+/* Sums run over the keys once: sum of exp(s - m) and of exp(s - m) v, both scaled down whenever a larger score m comes
+ * along (Milakov and Gimelshein, "Online normalizer calculation for softmax"). */
+void attend(const struct geometry *g, const struct query *query, const struct keys *keys, float *context)
+{
+    double largest = -INFINITY, sum = 0, total[MAX_HEAD_SIZE] = {0}, scale = (double)attention_scale(g->head_size);
+    for (size_t j = 0; j < keys->count; j++) {
         double score = 0, weight, shrink = 1;
         for (size_t c = 0; c < g->head_size; c++)
-            score += (double)q[c] * (double)keys[j * stride + c];
+            score += (double)query->q[c] * (double)keys->k[j * keys->stride + c];
         score *= scale;
+        if (query->bias_table)
+            score += (double)query->bias_table[bias_row(g, query->token, j) * g->heads + query->head];
         if (score > largest) {
             shrink = exp(largest - score);
             largest = score;
@@ -34,7 +50,7 @@ static void attend(const float *q, const float *keys, const float *values, size_
         weight = exp(score - largest);
         sum = sum * shrink + weight;
         for (size_t c = 0; c < g->head_size; c++)
-            total[c] = total[c] * shrink + weight * (double)values[j * stride + c];
+            total[c] = total[c] * shrink + weight * (double)keys->v[j * keys->stride + c];
     }
     for (size_t c = 0; c < g->head_size; c++)
         context[c] = (float)(total[c] / sum);
@@ -43,14 +59,21 @@ static void attend(const float *q, const float *keys, const float *values, size_
 static void reference(const struct plan *plan, const struct step *step, float *const *data, size_t first, size_t last)
 {
     const struct geometry *g = &plan->geometry;
+    const float *lengths = optional(data, step->input[1]);
     size_t stride = 3 * g->width;
-    const float *qkv = data[step->input[0]];
     for (size_t row = first; row < last; row++) {
-        const float *image = qkv + row / g->tokens * g->tokens * stride;
+        size_t image = row / g->tokens;
         for (size_t h = 0; h < g->heads; h++) {
-            size_t column = h * g->head_size;
-            attend(qkv + row * stride + column, image + g->width + column, image + 2 * g->width + column, stride, g,
-                   (double)scale_of(plan), data[step->output[0]] + row * g->width + column);
+            const float *values = data[step->input[0]] + image * g->tokens * stride + h * g->head_size;
+            struct query query = {.q = values + row % g->tokens * stride,
+                                  .token = row % g->tokens,
+                                  .head = h,
+                                  .bias_table = optional(data, step->weight[0])};
+            struct keys keys = {.k = values + g->width,
+                                .v = values + 2 * g->width,
+                                .stride = stride,
+                                .count = lengths ? (size_t)lengths[image] : g->tokens};
+            attend(g, &query, &keys, data[step->output[0]] + row * g->width + h * g->head_size);
         }
     }
 }
@@ -58,13 +81,21 @@ static void reference(const struct plan *plan, const struct step *step, float *c
 static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
 {
     const struct geometry *g = &plan->geometry;
-    out[0] = make_launch("attention", "attention", facts, 16, (size_t[]){g->tokens, g->heads, g->batch});
+    const bool biased = step->weight[0] != NO_TENSOR, masked = step->input[1] != NO_TENSOR;
+    const char *kernel = biased ? "attention_biased" : masked ? "attention_masked" : "attention";
+    out[0] = make_launch("attention", kernel, facts, 16, (size_t[]){g->tokens, g->heads, g->batch});
     add_arg(out, arg_tensor(step->input[0]));
+    if (biased || masked)
+        add_arg(out, arg_tensor(biased ? step->weight[0] : step->input[1]));
     add_arg(out, arg_tensor(step->output[0]));
     add_arg(out, arg_int(g->tokens));
     add_arg(out, arg_int(g->heads));
     add_arg(out, arg_int(g->head_size));
-    add_arg(out, arg_float(scale_of(plan)));
+    add_arg(out, arg_float(attention_scale(g->head_size)));
+    if (biased) {
+        add_arg(out, arg_int(g->grid_height));
+        add_arg(out, arg_int(g->grid_width));
+    }
     return 1;
 }
 

@@ -8,8 +8,11 @@
 #include <string.h>
 
 static const struct operation *const OPERATIONS[OP_COUNT] = {
-    [OP_IM2PATCH] = &IM2PATCH,           [OP_MATMUL] = &MATMUL,       [OP_TOKENS] = &TOKENS,
-    [OP_RESIDUAL_NORM] = &RESIDUAL_NORM, [OP_ATTENTION] = &ATTENTION, [OP_POOL] = &POOL,
+    [OP_IM2PATCH] = &IM2PATCH,   [OP_MATMUL] = &MATMUL,
+    [OP_TOKENS] = &TOKENS,       [OP_RESIDUAL_NORM] = &RESIDUAL_NORM,
+    [OP_QK_NORM] = &QK_NORM,     [OP_ROPE] = &ROPE,
+    [OP_ATTENTION] = &ATTENTION, [OP_GATE] = &GATE,
+    [OP_POOL] = &POOL,           [OP_ATTENTION_POOL] = &ATTENTION_POOL,
 };
 
 const struct operation *operation_of(enum op op)
@@ -155,6 +158,11 @@ struct launch make_launch(const char *program, const char *kernel, const struct 
 void add_arg(struct launch *launch, struct arg arg)
 {
     launch->args[launch->arg_count++] = arg;
+}
+
+const float *optional(float *const *data, int tensor)
+{
+    return tensor == NO_TENSOR ? NULL : data[tensor];
 }
 
 double activate(enum activation activation, double x)

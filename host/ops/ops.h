@@ -57,7 +57,8 @@ struct operation {
     const struct variant *(*choose)(const struct plan *plan, const struct facts *facts, const char **reason);
 };
 
-extern const struct operation IM2PATCH, MATMUL, TOKENS, RESIDUAL_NORM, ATTENTION, POOL;
+extern const struct operation IM2PATCH, MATMUL, TOKENS, RESIDUAL_NORM, QK_NORM, ROPE, ATTENTION, GATE, POOL,
+    ATTENTION_POOL;
 
 /* The operation of a step. */
 const struct operation *operation_of(enum op op);
@@ -80,5 +81,28 @@ void add_arg(struct launch *launch, struct arg arg);
 
 /* One plain element-wise activation in double. */
 double activate(enum activation activation, double x);
+
+/* One row of LayerNorm in double: normed [width], which may be x. */
+void layer_norm(const float *x, const float *weight, const float *bias, float *normed, size_t width, double eps);
+
+/* 1/sqrt(d) */
+float attention_scale(size_t head_size);
+
+/* One query of one head, and all keys and values it meets. */
+struct query {
+    const float *q;          /* [d] */
+    size_t token, head;      /* which it is; for the bias */
+    const float *bias_table; /* [R,H]; NULL for none */
+};
+struct keys {
+    const float *k, *v; /* [count,d], rows `stride` numbers apart */
+    size_t stride, count;
+};
+
+/* context [d], in double. */
+void attend(const struct geometry *geometry, const struct query *query, const struct keys *keys, float *context);
+
+/* The numbers of a tensor that a step may do without: NULL for NO_TENSOR. */
+const float *optional(float *const *data, int tensor);
 
 #endif

@@ -1,30 +1,68 @@
-/* pool.c - pooled [B,D] = the class token, token 0 of x [B,T,D]. */
+/* pool.c - one vector per image from x [B,T,D]: its first token, an average or maximum of its patches, or two of these
+ * (enum pool); with lengths [B] only an image's first tokens count. */
 #include "ops/ops.h"
 
+#include <math.h>
 #include <string.h>
+
+static size_t tokens_of(const struct plan *plan, const struct step *step)
+{
+    return plan->tensors[step->input[0]].rows / plan->geometry.batch;
+}
 
 static void cost(const struct plan *plan, struct step *step)
 {
-    step->flops = 0;
-    step->bytes = 2.0 * sizeof(float) * (double)plan->geometry.batch * (double)plan->geometry.width;
+    const struct tensor *pooled = &plan->tensors[step->output[0]];
+    double read = (double)tokens_of(plan, step) * (double)plan->geometry.batch * (double)plan->geometry.width;
+    bool copies = step->pool == POOL_CLS || step->pool == POOL_CLS_DIST;
+    double written = (double)pooled->rows * (double)pooled->cols;
+    step->flops = copies ? 0 : read;
+    step->bytes = sizeof(float) * (written + (copies ? written : read));
+}
+
+/* One column's mean or maximum over `count` rows. */
+static float pool_column(const float *x, size_t width, size_t count, enum pool pool)
+{
+    double sum = 0, largest = -INFINITY, mean;
+    for (size_t i = 0; i < count; i++) {
+        double value = (double)x[i * width];
+        sum += value;
+        largest = value > largest || isnan(value) ? value : largest;
+    }
+    mean = sum / (double)count;
+    return (float)(pool == POOL_MAX ? largest : pool == POOL_MEAN_MAX ? (mean + largest) / 2 : mean);
 }
 
 static void reference(const struct plan *plan, const struct step *step, float *const *data, size_t first, size_t last)
 {
-    const struct geometry *g = &plan->geometry;
-    for (size_t image = first; image < last; image++)
-        memcpy(data[step->output[0]] + image * g->width, data[step->input[0]] + image * g->tokens * g->width,
-               g->width * sizeof(float));
+    size_t width = plan->geometry.width, columns = plan->tensors[step->output[0]].cols;
+    size_t tokens = tokens_of(plan, step), skip = step->first;
+    size_t copied = step->pool == POOL_CLS || step->pool == POOL_CLS_DIST ? columns : columns - width;
+    const float *lengths = optional(data, step->input[1]);
+    for (size_t image = first; image < last; image++) {
+        const float *x = data[step->input[0]] + image * tokens * width;
+        float *pooled = data[step->output[0]] + image * columns;
+        memcpy(pooled, x, copied * sizeof *x);
+        for (size_t i = copied; i < columns; i++)
+            pooled[i] = pool_column(x + skip * width + i - copied, width,
+                                    (lengths ? (size_t)lengths[image] : tokens) - skip, step->pool);
+    }
 }
 
 static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
 {
-    const struct geometry *g = &plan->geometry;
-    out[0] = make_launch("pool", "pool_cls", facts, 64, (size_t[]){g->width, g->batch, 1});
+    const struct tensor *pooled = &plan->tensors[step->output[0]];
+    const bool masked = step->input[1] != NO_TENSOR;
+    out[0] = make_launch("pool", masked ? "pool_masked" : "pool", facts, 64, (size_t[]){pooled->cols, pooled->rows, 1});
     add_arg(out, arg_tensor(step->input[0]));
+    if (masked)
+        add_arg(out, arg_tensor(step->input[1]));
     add_arg(out, arg_tensor(step->output[0]));
-    add_arg(out, arg_int(g->tokens));
-    add_arg(out, arg_int(g->width));
+    add_arg(out, arg_int(tokens_of(plan, step)));
+    add_arg(out, arg_int(plan->geometry.width));
+    add_arg(out, arg_int(pooled->cols));
+    add_arg(out, arg_int(step->first));
+    add_arg(out, arg_int(step->pool));
     return 1;
 }
 

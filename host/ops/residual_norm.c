@@ -1,19 +1,34 @@
-/* residual_norm.c - sum = x + y, where there is a y; normed = LayerNorm(sum) (Ba, Kiros, Hinton, "Layer
- * Normalization", with the biased variance). */
+/* residual_norm.c - sum = x + y, where there is a y; normed = LayerNorm(sum), where there are weights (Ba, Kiros,
+ * Hinton, "Layer Normalization", with the biased variance). */
 #include "ops/ops.h"
 
 #include <math.h>
 
+static bool has_residual(const struct step *step)
+{
+    return step->input[1] != NO_TENSOR;
+}
+
+static bool has_norm(const struct step *step)
+{
+    return step->weight[0] != NO_TENSOR;
+}
+
+/* The sum is the first output where nothing is normalised. */
+static int sum_of(const struct step *step)
+{
+    return step->output[has_norm(step) ? 1 : 0];
+}
+
 static void cost(const struct plan *plan, struct step *step)
 {
     const struct tensor *x = &plan->tensors[step->input[0]];
-    double count = (double)x->rows * (double)x->cols;
-    bool residual = step->input[1] != NO_TENSOR;
-    step->flops = (residual ? 9 : 8) * count;
-    step->bytes = sizeof(float) * ((residual ? 4 : 2) * count + 2.0 * (double)x->cols);
+    double count = (double)x->rows * (double)x->cols, residual = has_residual(step), norm = has_norm(step);
+    step->flops = (residual + 8 * norm) * count;
+    step->bytes = sizeof(float) * ((1 + 2 * residual + norm) * count + 2 * norm * (double)x->cols);
 }
 
-static void layer_norm(const float *x, const float *weight, const float *bias, float *normed, size_t width, double eps)
+void layer_norm(const float *x, const float *weight, const float *bias, float *normed, size_t width, double eps)
 {
     double mean = 0, variance = 0, scale;
     for (size_t i = 0; i < width; i++)
@@ -28,25 +43,40 @@ static void layer_norm(const float *x, const float *weight, const float *bias, f
 
 static void reference(const struct plan *plan, const struct step *step, float *const *data, size_t first, size_t last)
 {
-    size_t width = plan->geometry.width;
+    size_t width = plan->tensors[step->input[0]].cols;
     const float *x = data[step->input[0]];
-    if (step->input[1] != NO_TENSOR) {
+    if (has_residual(step)) {
         const float *y = data[step->input[1]];
-        float *sum = data[step->output[1]];
+        float *sum = data[sum_of(step)];
         for (size_t i = first * width; i < last * width; i++)
             sum[i] = x[i] + y[i];
         x = sum;
     }
-    for (size_t row = first; row < last; row++)
+    for (size_t row = first; row < last && has_norm(step); row++)
         layer_norm(x + row * width, data[step->weight[0]], data[step->weight[1]], data[step->output[0]] + row * width,
                    width, (double)step->eps);
 }
 
+static size_t launch_residual(const struct plan *plan, const struct step *step, const struct facts *facts,
+                              struct launch *out)
+{
+    const struct tensor *x = &plan->tensors[step->input[0]];
+    size_t count = x->rows * x->cols;
+    out[0] = make_launch("residual_norm", "residual", facts, 64, (size_t[]){count, 1, 1});
+    add_arg(out, arg_tensor(step->input[0]));
+    add_arg(out, arg_tensor(step->input[1]));
+    add_arg(out, arg_tensor(step->output[0]));
+    add_arg(out, arg_int(count));
+    return 1;
+}
+
 static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
 {
-    size_t rows = plan->tensors[step->input[0]].rows;
-    bool residual = step->input[1] != NO_TENSOR;
-    out[0] = make_launch("residual_norm", residual ? "residual_norm" : "norm", facts, 64, (size_t[]){rows, 1, 1});
+    const struct tensor *x = &plan->tensors[step->input[0]];
+    bool residual = has_residual(step);
+    if (!has_norm(step))
+        return launch_residual(plan, step, facts, out);
+    out[0] = make_launch("residual_norm", residual ? "residual_norm" : "norm", facts, 64, (size_t[]){x->rows, 1, 1});
     add_arg(out, arg_tensor(step->input[0]));
     if (residual)
         add_arg(out, arg_tensor(step->input[1]));
@@ -55,8 +85,8 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
     add_arg(out, arg_tensor(step->output[0]));
     if (residual)
         add_arg(out, arg_tensor(step->output[1]));
-    add_arg(out, arg_int(rows));
-    add_arg(out, arg_int(plan->geometry.width));
+    add_arg(out, arg_int(x->rows));
+    add_arg(out, arg_int(x->cols));
     add_arg(out, arg_float(step->eps));
     return 1;
 }

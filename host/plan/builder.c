@@ -1,5 +1,6 @@
 /* builder.c - adds steps, their weights and their outputs to a plan. */
 #include "plan/builder.h"
+#include "plan/computed.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,12 +30,13 @@ static int output_like(struct builder *b, const char *name, int like, size_t col
     return new_tensor(b, name, shape, rank);
 }
 
+/* weight NULL: it could not be made. */
 static int weight_tensor(struct builder *b, const char *label, const char *part, const struct weight *weight)
 {
     int tensor = NO_TENSOR;
     char name[80];
     snprintf(name, sizeof name, "%s%s.%s", b->prefix, label, part);
-    if (!b->failed)
+    if (!b->failed && weight)
         tensor = plan_add_weight(b->plan, weight, name);
     b->failed |= tensor == NO_TENSOR;
     return tensor;
@@ -51,8 +53,10 @@ int keep_tensor(struct builder *b, int tensor)
 
 static struct step new_step(enum op op, int x, int output)
 {
-    return (struct step){
-        .op = op, .input = {x, NO_TENSOR}, .weight = {NO_TENSOR, NO_TENSOR}, .output = {output, NO_TENSOR}};
+    struct step step = {.op = op, .input = {x, NO_TENSOR}, .output = {output, NO_TENSOR}};
+    for (size_t i = 0; i < STEP_WEIGHTS; i++)
+        step.weight[i] = NO_TENSOR;
+    return step;
 }
 
 static void add_step(struct builder *b, struct step *step, const char *label)
@@ -72,15 +76,29 @@ int step_im2patch(struct builder *b, const char *label, int pixels)
     return patches;
 }
 
-int step_matmul(struct builder *b, const char *label, int x, const struct linear *layer, enum activation activation)
+static int add_matmul(struct builder *b, const char *label, int x, const struct weight *weight,
+                      const struct weight *bias, enum activation activation)
 {
-    int y = output_like(b, label, x, layer->weight.rows);
+    int y = output_like(b, label, x, weight ? weight->rows : 1);
     struct step step = new_step(OP_MATMUL, x, y);
-    step.weight[0] = weight_tensor(b, label, "weight", &layer->weight);
-    step.weight[1] = weight_tensor(b, label, "bias", &layer->bias);
+    step.weight[0] = weight_tensor(b, label, "weight", weight);
+    step.weight[1] = weight_tensor(b, label, "bias", bias);
     step.activation = activation;
     add_step(b, &step, label);
     return y;
+}
+
+int step_matmul(struct builder *b, const char *label, int x, const struct linear *layer, enum activation activation)
+{
+    return add_matmul(b, label, x, &layer->weight, &layer->bias, activation);
+}
+
+int step_mean_matmul(struct builder *b, const char *label, int x, const struct linear *first,
+                     const struct linear *second)
+{
+    const struct weight *weight, *bias;
+    mean_of_layers(b, first, second, &weight, &bias);
+    return add_matmul(b, label, x, weight, bias, ACTIVATION_NONE);
 }
 
 int step_tokens(struct builder *b, const char *label, int patches, const struct weights *weights)
@@ -88,47 +106,117 @@ int step_tokens(struct builder *b, const char *label, int patches, const struct 
     const struct geometry *g = &b->plan->geometry;
     int x = new_tensor(b, label, (size_t[]){g->batch, g->tokens, g->width}, 3);
     struct step step = new_step(OP_TOKENS, patches, x);
-    step.weight[0] = weight_tensor(b, label, "cls", &weights->cls_token);
-    step.weight[1] = weight_tensor(b, label, "position", &weights->position);
+    if (g->prefix)
+        step.weight[0] = weight_tensor(b, label, "prefix", &weights->prefix);
+    if (b->plan->position != NO_TENSOR)
+        step.input[1] = b->plan->position;
+    else
+        step.weight[1] = weight_tensor(b, label, "position", position_of(b, weights));
     add_step(b, &step, label);
     return x;
 }
 
+/* A tensor of the shape of x, whose place it takes once x is not needed any more. */
+static int changed(struct builder *b, const char *label, int x)
+{
+    int y = output_like(b, label, x, b->failed ? 1 : b->plan->tensors[x].cols);
+    if (!b->failed)
+        b->plan->tensors[y].reuse = x;
+    return y;
+}
+
+static int sum_of(struct builder *b, const char *label, int x)
+{
+    char name[48];
+    snprintf(name, sizeof name, "%s sum", label);
+    return changed(b, name, x);
+}
+
 int step_residual_norm(struct builder *b, const char *label, int *x, int branch, const struct norm *norm)
 {
-    size_t width = b->plan->geometry.width;
-    int normed = output_like(b, label, *x, width);
+    int normed = output_like(b, label, *x, norm->weight.cols);
     struct step step = new_step(OP_RESIDUAL_NORM, *x, normed);
     step.weight[0] = weight_tensor(b, label, "weight", &norm->weight);
     step.weight[1] = weight_tensor(b, label, "bias", &norm->bias);
     step.eps = b->eps;
-    if (branch != NO_TENSOR && !b->failed) {
-        char name[48];
-        snprintf(name, sizeof name, "%s sum", label);
+    if (branch != NO_TENSOR) {
         step.input[1] = branch;
-        step.output[1] = output_like(b, name, *x, width);
+        step.output[1] = sum_of(b, label, *x);
     }
     add_step(b, &step, label);
-    if (step.output[1] != NO_TENSOR) {
-        b->plan->tensors[step.output[1]].reuse = *x;
+    if (step.output[1] != NO_TENSOR)
         *x = step.output[1];
-    }
     return normed;
 }
 
-int step_attention(struct builder *b, const char *label, int qkv)
+int step_residual(struct builder *b, const char *label, int x, int branch)
 {
-    int context = output_like(b, label, qkv, b->plan->geometry.width);
-    struct step step = new_step(OP_ATTENTION, qkv, context);
+    struct step step = new_step(OP_RESIDUAL_NORM, x, sum_of(b, label, x));
+    step.input[1] = branch;
     add_step(b, &step, label);
-    return context;
+    return step.output[0];
 }
 
-int step_pool(struct builder *b, const char *label, int x)
+int step_qk_norm(struct builder *b, const char *label, int qkv, const struct norm *q_norm, const struct norm *k_norm)
+{
+    struct step step = new_step(OP_QK_NORM, qkv, changed(b, label, qkv));
+    step.weight[0] = weight_tensor(b, label, "q weight", &q_norm->weight);
+    step.weight[1] = weight_tensor(b, label, "q bias", &q_norm->bias);
+    step.weight[2] = weight_tensor(b, label, "k weight", &k_norm->weight);
+    step.weight[3] = weight_tensor(b, label, "k bias", &k_norm->bias);
+    step.eps = b->eps;
+    add_step(b, &step, label);
+    return step.output[0];
+}
+
+int step_rope(struct builder *b, const char *label, int qkv, const struct rope *rope)
+{
+    struct step step = new_step(OP_ROPE, qkv, changed(b, label, qkv));
+    step.weight[0] = weight_tensor(b, label, "angles", angles_of(b, rope));
+    step.rope = rope->kind;
+    add_step(b, &step, label);
+    return step.output[0];
+}
+
+int step_attention(struct builder *b, const char *label, int qkv, const struct weight *bias_table)
+{
+    struct step step = new_step(OP_ATTENTION, qkv, output_like(b, label, qkv, b->plan->geometry.width));
+    step.input[1] = b->plan->lengths;
+    if (bias_table->parts)
+        step.weight[0] = weight_tensor(b, label, "bias table", bias_table_of(b, bias_table));
+    add_step(b, &step, label);
+    return step.output[0];
+}
+
+int step_gate(struct builder *b, const char *label, int x, enum activation activation)
+{
+    int y = output_like(b, label, x, b->failed ? 1 : b->plan->tensors[x].cols / 2);
+    struct step step = new_step(OP_GATE, x, y);
+    step.activation = activation;
+    add_step(b, &step, label);
+    return y;
+}
+
+int step_pool(struct builder *b, const char *label, int x, enum pool pool)
 {
     const struct geometry *g = &b->plan->geometry;
-    int pooled = new_tensor(b, label, (size_t[]){g->batch, g->width}, 2);
-    struct step step = new_step(OP_POOL, x, pooled);
+    size_t vectors = pool == POOL_CLS_MEAN || pool == POOL_CLS_DIST ? 2 : 1;
+    struct step step = new_step(OP_POOL, x, new_tensor(b, label, (size_t[]){g->batch, vectors * g->width}, 2));
+    step.input[1] = b->plan->lengths;
+    step.pool = pool;
+    step.first = b->config->pool_prefix ? 0 : g->prefix;
     add_step(b, &step, label);
-    return pooled;
+    return step.output[0];
+}
+
+int step_attention_pool(struct builder *b, const char *label, int kv, const struct attention_pool_weights *weights,
+                        size_t first)
+{
+    const struct geometry *g = &b->plan->geometry;
+    struct step step = new_step(OP_ATTENTION_POOL, kv, new_tensor(b, label, (size_t[]){g->batch, g->width}, 2));
+    step.input[1] = b->plan->lengths;
+    step.weight[0] = weight_tensor(b, label, "query", apply_layer(b, &weights->probe, &weights->query));
+    step.first = first;
+    add_step(b, &step, label);
+    return step.output[0];
 }

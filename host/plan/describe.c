@@ -9,8 +9,11 @@
 const char *plan_op_name(enum op op)
 {
     static const char *const NAMES[OP_COUNT] = {
-        [OP_IM2PATCH] = "im2patch",           [OP_MATMUL] = "matmul",       [OP_TOKENS] = "tokens",
-        [OP_RESIDUAL_NORM] = "residual_norm", [OP_ATTENTION] = "attention", [OP_POOL] = "pool",
+        [OP_IM2PATCH] = "im2patch",   [OP_MATMUL] = "matmul",
+        [OP_TOKENS] = "tokens",       [OP_RESIDUAL_NORM] = "residual_norm",
+        [OP_QK_NORM] = "qk_norm",     [OP_ROPE] = "rope",
+        [OP_ATTENTION] = "attention", [OP_GATE] = "gate",
+        [OP_POOL] = "pool",           [OP_ATTENTION_POOL] = "attention_pool",
     };
     return NAMES[op];
 }
@@ -25,11 +28,15 @@ static void add_shape(struct text *text, const struct tensor *tensor, int width)
     text_add(text, "%-*s", width, shape);
 }
 
-static void add_heading(struct text *text, const struct geometry *g)
+static void add_heading(struct text *text, const struct plan *plan)
 {
-    text_add(text,
-             "batch %zu: images of %zux%zu, %zux%zu patches of %zux%zu, %zu tokens, width %zu, %zu heads of %zu\n\n",
-             g->batch, g->image_width, g->image_height, g->grid_width, g->grid_height, g->patch_width, g->patch_height,
+    const struct geometry *g = &plan->geometry;
+    if (plan->lengths != NO_TENSOR)
+        text_add(text, "batch %zu: images of up to %zu", g->batch, g->patches);
+    else
+        text_add(text, "batch %zu: images of %zux%zu, %zux%zu", g->batch, g->image_width, g->image_height,
+                 g->grid_width, g->grid_height);
+    text_add(text, " patches of %zux%zu, %zu tokens, width %zu, %zu heads of %zu\n\n", g->patch_width, g->patch_height,
              g->tokens, g->width, g->heads, g->head_size);
 }
 
@@ -105,7 +112,7 @@ vitcl_status plan_describe(const struct plan *plan, char **text, vitcl_error *er
 {
     struct text out = {0};
     *text = NULL;
-    add_heading(&out, &plan->geometry);
+    add_heading(&out, plan);
     add_steps(&out, plan);
     add_tensors(&out, plan);
     add_totals(&out, plan);

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/facts.h"
+#include "model/position.h"
 #include "model/weights.h"
 
 /* Activations have their number of rows rounded up to this in memory, so that no kernel needs an edge case for rows:
@@ -39,30 +40,53 @@ struct tensor {
     size_t offset;               /* in the arena; activations only */
 };
 
-enum op { OP_IM2PATCH, OP_MATMUL, OP_TOKENS, OP_RESIDUAL_NORM, OP_ATTENTION, OP_POOL, OP_COUNT };
+enum op {
+    OP_IM2PATCH,
+    OP_MATMUL,
+    OP_TOKENS,
+    OP_RESIDUAL_NORM,
+    OP_QK_NORM,
+    OP_ROPE,
+    OP_ATTENTION,
+    OP_GATE,
+    OP_POOL,
+    OP_ATTENTION_POOL,
+    OP_COUNT
+};
 
 /* "matmul" for OP_MATMUL, as in VITCL_VARIANT. */
 const char *plan_op_name(enum op op);
 
 #define STEP_INPUTS  2
-#define STEP_WEIGHTS 2
+#define STEP_WEIGHTS 4
 #define STEP_OUTPUTS 2
 
 /* One operation. Unused places of the arrays hold NO_TENSOR.
  *
- * op             inputs                weights              outputs
- * im2patch       pixels [B,3,Hi,Wi]                         patches [B,N,3pp]
- * matmul         x [..,K]              W [N,K], bias [N]    y [..,N] = activation(x W^T + bias)
- * tokens         patches [B,N,D]       cls [D], pos [T,D]   x [B,T,D]
- * residual_norm  x, y or none [B,T,D]  weight, bias [D]     normed = LayerNorm(x + y); x + y where there is a y
- * attention      qkv [B,T,3D]                               context [B,T,D]
- * pool           x [B,T,D]                                  the class token's row [B,D]
+ * op              inputs                        weights                      outputs
+ * im2patch        pixels [B,3,Hi,Wi]                                         patches [B,N,3pp]
+ * matmul          x [..,K]                      W [N,K], bias [N]            y [..,N] = activation(x W^T + bias)
+ * tokens          patches [B,N,D],              prefix [P,D] where P > 0,    x [B,T,D]
+ *                 position [B,N,D] or none      position [T,D] or none
+ * residual_norm   x, y or none [..,D]           weight, bias [D] or none     normed = LayerNorm(x + y) where there are
+ *                                                                            weights; x + y where there is a y
+ * qk_norm         qkv [B,T,3D]                  q weight, bias, k weight,    qkv, queries and keys normalised
+ *                                               bias [d]
+ * rope            qkv [B,T,3D]                  cos, sin [N,d]               qkv, queries and keys turned
+ * attention       qkv [B,T,3D],                 bias table [R,H] or none     context [B,T,D]
+ *                 lengths [B] or none
+ * gate            x [..,2M]                                                  y [..,M] = activation(left) * right
+ * pool            x [B,T,D], lengths or none                                 pooled [B,D or 2D]
+ * attention_pool  kv [B,T,2D], lengths or none  query [D]                    context [B,D]
  */
 struct step {
     enum op op;
     char label[48];
     int input[STEP_INPUTS], weight[STEP_WEIGHTS], output[STEP_OUTPUTS];
     enum activation activation;
+    enum pool pool;
+    size_t first; /* pool, attention_pool: the tokens before it are left out */
+    enum rope_kind rope;
     float eps;
     double flops;
     double bytes;                  /* read and written at least, each number once */
@@ -75,11 +99,19 @@ struct step {
 struct geometry {
     size_t batch;
     size_t image_height, image_width, patch_height, patch_width, grid_height, grid_width;
-    size_t patches, tokens, width, heads, head_size;
+    size_t patches, prefix, tokens, width, heads, head_size; /* N, P tokens before the patches, T = P + N */
 };
 
 /* The outputs of vitcl_output, in its order. */
 enum plan_output { OUTPUT_LOGITS, OUTPUT_EMBEDDING, OUTPUT_HIDDEN, OUTPUT_COUNT };
+
+/* A weight that the plan makes itself, from the file's: a resized position, say. */
+struct computed {
+    struct computed *next;
+    struct tensor_entry tensor;
+    struct weight weight;
+    float values[];
+};
 
 struct plan {
     struct geometry geometry;
@@ -87,21 +119,36 @@ struct plan {
     size_t step_count, step_capacity;
     struct tensor *tensors;
     size_t tensor_count, tensor_capacity;
-    int pixels;                /* the input tensor */
+    struct computed *computed;
+    /* The inputs. pixels [B,3,Hi,Wi]; a model of variable resolution has instead patches [B,N,3pp], the position of
+     * each [B,N,D], and how many of them are the picture's [B]. */
+    int pixels, position, lengths;
     int outputs[OUTPUT_COUNT]; /* tensors; NO_TENSOR where not asked for */
     size_t arena_bytes;        /* after plan_place */
     size_t weight_bytes;       /* on the device, as float */
 };
 
-/* build.c: writes the forward pass for `batch` images and the vitcl_output set `outputs`. The plan points into
- * *weights, which must outlive it. */
-vitcl_status plan_build(struct plan *plan, const struct config *config, const struct weights *weights, size_t batch,
-                        unsigned outputs, vitcl_error *err);
+/* What a plan is made for. */
+struct request {
+    const struct config *config;
+    const struct weights *weights;
+    size_t batch;
+    size_t height, width; /* of the images, pixels */
+    size_t max_patches;   /* of one image, where a model of variable resolution gives each its own grid; else 0 */
+    unsigned outputs;     /* a set of vitcl_output */
+    const char *variants; /* "operation=variant,..."; NULL or "" for none */
+};
+
+/* build.c: writes the forward pass. The plan points into the request's weights, which must outlive it. */
+vitcl_status plan_build(struct plan *plan, const struct request *request, vitcl_error *err);
 
 /* tensors.c: adds a tensor, or a step with its outputs; returns its number, or NO_TENSOR when memory is out. */
 int plan_add_tensor(struct plan *plan, const char *name, const size_t *shape, size_t rank);
 int plan_add_weight(struct plan *plan, const struct weight *weight, const char *name);
 int plan_add_step(struct plan *plan, const struct step *step);
+
+/* tensors.c: room for a weight [rows,cols] that the plan owns; NULL when memory is out. */
+struct computed *plan_add_computed(struct plan *plan, size_t rows, size_t cols);
 
 /* memory.c: finds every activation's lifetime and lays all of them into one arena, each at a multiple of `align`. */
 vitcl_status plan_place(struct plan *plan, size_t align, vitcl_error *err);

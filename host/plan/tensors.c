@@ -45,8 +45,18 @@ int plan_add_tensor(struct plan *plan, const char *name, const size_t *shape, si
     return add(plan, &t);
 }
 
+/* A weight that several steps use is one tensor. */
+static int find_weight(const struct plan *plan, const struct weight *weight)
+{
+    for (size_t t = 0; t < plan->tensor_count; t++)
+        if (plan->tensors[t].weight == weight)
+            return (int)t;
+    return NO_TENSOR;
+}
+
 int plan_add_weight(struct plan *plan, const struct weight *weight, const char *name)
 {
+    int known = find_weight(plan, weight);
     struct tensor t = {.rank = weight->rows == 1 ? 1 : 2,
                        .shape = {weight->rows == 1 ? weight->cols : weight->rows, weight->cols},
                        .rows = weight->rows,
@@ -55,6 +65,8 @@ int plan_add_weight(struct plan *plan, const struct weight *weight, const char *
                        .producer = -1,
                        .reuse = NO_TENSOR,
                        .bytes = weight->rows * weight->cols * sizeof(float)};
+    if (known != NO_TENSOR)
+        return known;
     snprintf(t.name, sizeof t.name, "%s", name);
     plan->weight_bytes += t.bytes;
     return add(plan, &t);
@@ -71,8 +83,31 @@ int plan_add_step(struct plan *plan, const struct step *step)
     return (int)plan->step_count++;
 }
 
+struct computed *plan_add_computed(struct plan *plan, size_t rows, size_t cols)
+{
+    struct computed *c = NULL;
+    size_t bytes;
+    if (size_mul(rows, cols, &bytes) && size_mul(bytes, sizeof(float), &bytes))
+        c = calloc(1, sizeof *c + bytes);
+    if (!c)
+        return NULL;
+    c->tensor = (struct tensor_entry){
+        .name = "computed", .dtype = DTYPE_F32, .dtype_name = "F32", .rank = 2, .shape = {rows, cols}, .bytes = bytes};
+    c->tensor.data = (const unsigned char *)c->values;
+    c->weight = (struct weight){
+        .part = {{.tensor = &c->tensor, .rows = rows, .cols = cols}}, .parts = 1, .rows = rows, .cols = cols};
+    c->next = plan->computed;
+    plan->computed = c;
+    return c;
+}
+
 void plan_free(struct plan *plan)
 {
+    while (plan->computed) {
+        struct computed *next = plan->computed->next;
+        free(plan->computed);
+        plan->computed = next;
+    }
     free(plan->steps);
     free(plan->tensors);
     memset(plan, 0, sizeof *plan);

@@ -8,7 +8,7 @@
 
 vitcl_status plan_for(struct plan *plan, const struct request *r, const struct facts *facts, vitcl_error *err)
 {
-    vitcl_status status = plan_build(plan, r->config, r->weights, r->batch, r->outputs, err);
+    vitcl_status status = plan_build(plan, r, err);
     if (status != VITCL_OK)
         return status;
     TRY(ops_select(plan, facts, r->variants, err));

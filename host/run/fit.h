@@ -4,15 +4,6 @@
 
 #include "plan/plan.h"
 
-/* What a plan is made of. */
-struct request {
-    const struct config *config;
-    const struct weights *weights;
-    size_t batch;
-    unsigned outputs;     /* vitcl_output, or-ed */
-    const char *variants; /* overrides, as VITCL_VARIANT; NULL: none */
-};
-
 /* Builds the plan, gives it variants and memory. Allocates nothing on the device. */
 vitcl_status plan_for(struct plan *plan, const struct request *request, const struct facts *facts, vitcl_error *err);
 

@@ -9,6 +9,9 @@
 /* Rows that are transposed together: their columns fill a cache line of the result. */
 #define BLOCK 16
 
+/* Blocks that a thread works on before it lets go of their pages of the file. */
+#define RELEASE 8
+
 struct job {
     const struct weight *weight;
     float *packed;
@@ -44,6 +47,8 @@ static void transpose_blocks(void *context, size_t first, size_t last)
         for (size_t r = 0; r < count; r++)
             weight_read_row(weight, row + r, rows + r * weight->cols);
         store_transposed(rows, row, count, weight, job->packed);
+        if (row / BLOCK % RELEASE == RELEASE - 1) /* or the model would be in memory twice */
+            weight_release(weight, row - (RELEASE - 1) * BLOCK, row + BLOCK);
     }
     free(rows);
 }

@@ -18,6 +18,7 @@ static vitcl_status upload_weight(struct executor *e, const struct tensor *tenso
     if (status != VITCL_OK)
         return status;
     status = pack_weight(tensor->weight, tensor->layout, memory, err);
+    weight_release(tensor->weight, 0, tensor->weight->rows); /* what pack_weight left of it */
     unmapped = buffer_unmap(*buffer, memory, status == VITCL_OK ? err : NULL);
     return status == VITCL_OK ? unmapped : status;
 }

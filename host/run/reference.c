@@ -10,7 +10,8 @@
 static float *in_place(const struct weight *weight)
 {
     const struct tensor_entry *tensor = weight->part[0].tensor;
-    if (weight->parts != 1 || !tensor || tensor->dtype != DTYPE_F32 || (uintptr_t)tensor->data % sizeof(float))
+    if (weight->parts != 1 || !tensor || weight->part[0].first || weight->scale || tensor->dtype != DTYPE_F32 ||
+        (uintptr_t)tensor->data % sizeof(float))
         return NULL;
     return (float *)(uintptr_t)tensor->data; /* the reference only reads weights */
 }

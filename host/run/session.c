@@ -33,7 +33,7 @@ static vitcl_status create_slots(struct session *s, vitcl_error *err)
     vitcl_status status = VITCL_OK;
     for (size_t i = 0; i < VITCL_QUEUE_DEPTH; i++) {
         struct slot *slot = &s->slots[i];
-        TRY(allocate(s, s->plan.pixels, &slot->pixels, err));
+        TRY(inputs_create(&slot->inputs, &s->plan, err));
         for (size_t k = 0; k < OUTPUT_COUNT; k++)
             TRY(allocate(s, s->plan.outputs[k], &slot->outputs[k], err));
     }
@@ -65,6 +65,8 @@ vitcl_status session_create(struct session **session, struct device *device, con
     if (!*session)
         return fail_memory(err, sizeof **session);
     (*session)->device = device;
+    (*session)->request = *request;
+    (*session)->request.variants = NULL; /* the caller's text need not live on */
     status = prepare(*session, request, err);
     if (status != VITCL_OK)
         session_destroy(session);
@@ -82,7 +84,7 @@ void session_destroy(struct session **session)
     if (s->reference.plan)
         reference_destroy(&s->reference);
     for (size_t i = 0; i < VITCL_QUEUE_DEPTH; i++) {
-        free(s->slots[i].pixels);
+        inputs_destroy(&s->slots[i].inputs);
         for (size_t k = 0; k < OUTPUT_COUNT; k++)
             free(s->slots[i].outputs[k]);
     }
@@ -105,7 +107,13 @@ size_t session_image_size(const struct session *session)
 
 float *session_next_pixels(struct session *session)
 {
-    return session->in_flight < VITCL_QUEUE_DEPTH ? next_slot(session)->pixels : NULL;
+    return session->in_flight < VITCL_QUEUE_DEPTH ? next_slot(session)->inputs.pixels : NULL;
+}
+
+vitcl_status session_set_grid(struct session *session, size_t image, vitcl_grid grid, vitcl_error *err)
+{
+    return inputs_set_grid(&next_slot(session)->inputs, &session->request, image,
+                           (struct grid){grid.height, grid.width}, err);
 }
 
 /* Bytes of the first `count` images of a tensor. */
@@ -117,8 +125,7 @@ static size_t bytes_of(const struct session *s, int tensor, size_t count)
 static vitcl_status submit_to_device(struct session *s, struct slot *slot, vitcl_error *err)
 {
     vitcl_status status;
-    struct buffer *pixels = executor_buffer(s->executor, s->plan.pixels);
-    TRY(buffer_write(pixels, slot->pixels, bytes_of(s, s->plan.pixels, slot->count), err));
+    TRY(inputs_upload(&slot->inputs, s->executor, &s->plan, slot->count, err));
     TRY(executor_enqueue(s->executor, err));
     for (size_t k = 0; k < OUTPUT_COUNT; k++) {
         int output = s->plan.outputs[k];
@@ -136,7 +143,7 @@ done:
 static void run_on_host(struct session *s, struct slot *slot)
 {
     float *const *data = s->reference.data;
-    memcpy(data[s->plan.pixels], slot->pixels, bytes_of(s, s->plan.pixels, slot->count));
+    inputs_copy(&slot->inputs, &s->reference, slot->count);
     reference_run(&s->reference);
     for (size_t k = 0; k < OUTPUT_COUNT; k++) {
         int output = s->plan.outputs[k];
@@ -182,17 +189,17 @@ vitcl_status session_verify(struct session *session, vitcl_verify_fn report, voi
 {
     vitcl_status status;
     struct reference reference;
-    const float *pixels = session_next_pixels(session);
-    size_t count = numbers_in(session, session->plan.pixels);
+    const struct inputs *inputs = &next_slot(session)->inputs;
+    size_t batch = session->plan.geometry.batch;
 
     status = reference_create(&reference, &session->plan, err);
     if (status != VITCL_OK)
         return status;
-    memcpy(reference.data[session->plan.pixels], pixels, count * sizeof *pixels);
-    TRY(buffer_write(executor_buffer(session->executor, session->plan.pixels), pixels, count * sizeof *pixels, err));
+    inputs_copy(inputs, &reference, batch);
+    TRY(inputs_upload(inputs, session->executor, &session->plan, batch, err));
     TRY(verify_plan(session->executor, session->device, &reference, report, user, err));
 done:
-    device_finish(session->device, NULL); /* the pixels must not be read any more */
+    device_finish(session->device, NULL); /* the inputs must not be read any more */
     reference_destroy(&reference);
     return status;
 }

@@ -2,13 +2,12 @@
 #ifndef VITCL_RUN_SESSION_H
 #define VITCL_RUN_SESSION_H
 
-#include "run/executor.h"
 #include "run/fit.h"
-#include "run/reference.h"
+#include "run/inputs.h"
 
 /* One run in flight: its own host memory, so that the next one can be prepared meanwhile. */
 struct slot {
-    float *pixels;                /* [B,3,H,W] */
+    struct inputs inputs;
     float *outputs[OUTPUT_COUNT]; /* [B,...]; NULL where the plan does not keep it */
     size_t count;                 /* images of this run */
     struct mark *mark;            /* passed when the results are here; NULL on the reference */
@@ -18,6 +17,7 @@ struct slot {
 extern const struct facts NO_DEVICE;
 
 struct session {
+    struct request request;
     struct plan plan;
     struct device *device; /* NULL: the plain-C reference runs */
     struct executor *executor;
@@ -32,11 +32,14 @@ vitcl_status session_create(struct session **session, struct device *device, con
                             vitcl_error *err);
 void session_destroy(struct session **session);
 
-/* Numbers in the pixel values [3,H,W] of one image. */
+/* Numbers in the pixel values [3,H,W] (patches [N,3pp]) of one image. */
 size_t session_image_size(const struct session *session);
 
 /* Where the pixel values of the next run go; NULL while VITCL_QUEUE_DEPTH runs are in flight. */
 float *session_next_pixels(struct session *session);
+
+/* In a model of variable resolution: the patches of image number `image` at session_next_pixels. */
+vitcl_status session_set_grid(struct session *session, size_t image, vitcl_grid grid, vitcl_error *err);
 
 /* Starts a run of the `count` images at session_next_pixels. */
 vitcl_status session_submit(struct session *session, size_t count, vitcl_error *err);

@@ -1,0 +1,59 @@
+/* attention_pool.c - the pooling head's attention (Lee et al., "Set Transformer"): one learned query [D] for all images
+ * over their tokens' kv [B,T,2,H,d], from token `first` on -> context [B,H,d]; with lengths [B] only an image's first
+ * tokens count. */
+#include "ops/ops.h"
+
+static void cost(const struct plan *plan, struct step *step)
+{
+    const struct geometry *g = &plan->geometry;
+    double count = (double)g->batch * (double)g->width;
+    double tokens = (double)plan->tensors[step->input[0]].rows / (double)g->batch;
+    step->flops = 4 * count * tokens;
+    step->bytes = sizeof(float) * count * (2 * tokens + 1);
+}
+
+static size_t tokens_of(const struct plan *plan, const struct step *step)
+{
+    return plan->tensors[step->input[0]].rows / plan->geometry.batch;
+}
+
+static void reference(const struct plan *plan, const struct step *step, float *const *data, size_t first, size_t last)
+{
+    const struct geometry *g = &plan->geometry;
+    const float *lengths = optional(data, step->input[1]);
+    size_t tokens = tokens_of(plan, step);
+    for (size_t image = first; image < last; image++) {
+        for (size_t h = 0; h < g->heads; h++) {
+            const float *k = data[step->input[0]] + (image * tokens + step->first) * 2 * g->width + h * g->head_size;
+            struct query query = {.q = data[step->weight[0]] + h * g->head_size, .head = h};
+            struct keys keys = {.k = k,
+                                .v = k + g->width,
+                                .stride = 2 * g->width,
+                                .count = (lengths ? (size_t)lengths[image] : tokens) - step->first};
+            attend(g, &query, &keys, data[step->output[0]] + image * g->width + h * g->head_size);
+        }
+    }
+}
+
+static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
+{
+    const struct geometry *g = &plan->geometry;
+    const bool masked = step->input[1] != NO_TENSOR;
+    out[0] = make_launch("attention", masked ? "attention_pool_masked" : "attention_pool", facts, 16,
+                         (size_t[]){g->heads, g->batch, 1});
+    add_arg(out, arg_tensor(step->weight[0]));
+    add_arg(out, arg_tensor(step->input[0]));
+    if (masked)
+        add_arg(out, arg_tensor(step->input[1]));
+    add_arg(out, arg_tensor(step->output[0]));
+    add_arg(out, arg_int(tokens_of(plan, step)));
+    add_arg(out, arg_int(step->first));
+    add_arg(out, arg_int(g->heads));
+    add_arg(out, arg_int(g->head_size));
+    add_arg(out, arg_float(attention_scale(g->head_size)));
+    return 1;
+}
+
+static const struct variant PORTABLE = {.name = "portable", .launch = launch};
+
+const struct operation ATTENTION_POOL = {.cost = cost, .reference = reference, .variants = {&PORTABLE}};

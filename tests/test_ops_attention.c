@@ -1,0 +1,219 @@
+/* test_ops_attention.c - attention and the pooling head's attention on the device against their plain-C references, as
+ * test_ops.c does it for matmul. What a query must not look at is poison: keys and values behind an image's length, and
+ * before the first token. */
+#include "single_step.h"
+
+/* ---- attention ---- */
+
+static void build_attention(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
+{
+    const struct geometry *g = &job->g;
+    const size_t distances = (2 * g->grid_height - 1) * (2 * g->grid_width - 1);
+    struct step step = single_step(OP_ATTENTION);
+    step.input[0] = plan_add_tensor(plan, "qkv", (size_t[]){g->batch, g->tokens, 3 * g->width}, 3);
+    if (job->masked)
+        step.input[1] = plan_add_tensor(plan, "lengths", &g->batch, 1);
+    if (job->biased)
+        step.weight[0] = add_weight(plan, &weights[0], distances + 3, g->heads);
+    step.output[0] = plan_add_tensor(plan, "context", (size_t[]){g->batch, g->tokens, g->width}, 3);
+    add_single_step(plan, &step);
+}
+
+/* All tokens in the first image; then 5, 10, ... tokens behind the first one looked at, over and over. */
+static size_t length_of(const struct job *job, size_t image)
+{
+    const size_t most = job->g.tokens - job->first;
+    return job->first + 1 + (most - 1 + 5 * image) % most;
+}
+
+/* Queries are asked of all tokens, keys and values of the image's only. */
+static void spoil_attention(const struct job *job, float *const inputs[STEP_INPUTS])
+{
+    const struct geometry *g = &job->g;
+    for (size_t image = 0; image < g->batch && job->masked; image++) {
+        const size_t length = length_of(job, image);
+        inputs[1][image] = (float)length;
+        for (size_t token = length; token < g->tokens; token++)
+            poison(inputs[0] + (image * g->tokens + token) * 3 * g->width + g->width, 2 * g->width);
+    }
+}
+
+/* A job over plain tokens. */
+static struct job attention_job(size_t batch, size_t tokens, size_t heads, size_t head_size, struct draw input)
+{
+    return (struct job){
+        .build = build_attention,
+        .spoil = spoil_attention,
+        .g = {.batch = batch, .tokens = tokens, .width = heads * head_size, .heads = heads, .head_size = head_size},
+        .input = input,
+        .tolerance = TOLERANCE};
+}
+
+static const size_t TOKENS_COUNTS[] = {1, 2, 3, 4, 5, 8, 17, 31, 32, 33, 64, 70};
+static const size_t HEAD_SIZES[] = {1, 4, 6, 18, 24, 64, 80, 88};
+
+/* Without lengths, and with them. */
+static void run_sizes(struct suite *suite, bool masked)
+{
+    for (size_t t = 0; t < COUNT(TOKENS_COUNTS); t++)
+        for (size_t d = 0; d < COUNT(HEAD_SIZES); d++)
+            for (size_t heads = 1; heads <= 5; heads++) {
+                struct job job = attention_job(1 + (heads + d) % 4, TOKENS_COUNTS[t], heads, HEAD_SIZES[d], NORMAL);
+                job.masked = masked;
+                suite_run(suite, &job);
+            }
+    suite_report(suite);
+}
+
+static void test_sizes(void **state)
+{
+    struct suite suite = {device_or_skip(state), .random = {9}, .op = OP_ATTENTION};
+    run_sizes(&suite, false);
+}
+
+static void test_lengths(void **state)
+{
+    struct suite suite = {device_or_skip(state), .random = {17}, .op = OP_ATTENTION};
+    run_sizes(&suite, true);
+}
+
+/* Scores in the millions, where exp overflows without the maximum taken off: one weight is 1, the others are 0. Equal
+ * scores: all weights are 1 / T. */
+static void test_extremes(void **state)
+{
+    static const struct draw INPUTS[] = {{0, 1e4}, {50, 0}, {0, 1e-10}, {0, 0}};
+    struct suite suite = {device_or_skip(state), .random = {10}, .op = OP_ATTENTION};
+    for (size_t i = 0; i < COUNT(INPUTS); i++)
+        for (size_t tokens = 63; tokens <= 65; tokens++)
+            for (int masked = 0; masked < 2; masked++) {
+                struct job job = attention_job(2, tokens, 3, 24, INPUTS[i]);
+                job.masked = masked;
+                suite_run(&suite, &job);
+            }
+    suite_report(&suite);
+}
+
+/* ---- with BEiT's bias ---- */
+
+/* A score's rounding error is the relative one of its weight: with a bias it is twice as large. */
+static void run_biased(struct suite *suite, size_t height, size_t width, size_t heads, size_t head_size,
+                       struct draw input, struct draw table, double tolerance)
+{
+    struct job job = attention_job(1 + (height + heads) % 3, 1 + height * width, heads, head_size, input);
+    job.biased = true;
+    job.g.prefix = 1;
+    job.g.patches = height * width;
+    job.g.grid_height = height;
+    job.g.grid_width = width;
+    job.weight = table;
+    job.tolerance = tolerance;
+    suite_run(suite, &job);
+}
+
+static void test_biased(void **state)
+{
+    static const size_t GRIDS[][2] = {{1, 1}, {1, 2}, {2, 1}, {1, 7}, {7, 1}, {2, 2}, {3, 5}, {5, 3}, {8, 8}, {6, 11}};
+    struct suite suite = {device_or_skip(state), .random = {18}, .op = OP_ATTENTION};
+    for (size_t i = 0; i < COUNT(GRIDS); i++)
+        for (size_t d = 0; d < COUNT(HEAD_SIZES); d++)
+            for (size_t heads = 1; heads <= 4; heads++)
+                run_biased(&suite, GRIDS[i][0], GRIDS[i][1], heads, HEAD_SIZES[d], NORMAL, NORMAL, 2 * TOLERANCE);
+    suite_report(&suite);
+}
+
+/* Of scores and bias now the one, now the other decides alone. A score of 10000 is rounded to 1/2048: no more can be
+ * asked of its weight. */
+static void test_biased_extremes(void **state)
+{
+    static const struct {
+        struct draw input, table;
+        double tolerance;
+    } rows[] = {{{0, 1e4}, {0, 1}, TOLERANCE},
+                {{0, 1e-10}, {0, 1e6}, TOLERANCE},
+                {{50, 0}, {1e-20, 1e-20}, TOLERANCE},
+                {{0, 1}, {-1e4, 100}, 1e-3}};
+    struct suite suite = {device_or_skip(state), .random = {19}, .op = OP_ATTENTION};
+    for (size_t i = 0; i < COUNT(rows); i++)
+        for (size_t width = 7; width <= 9; width++)
+            run_biased(&suite, 7, width, 3, 24, rows[i].input, rows[i].table, rows[i].tolerance);
+    suite_report(&suite);
+}
+
+/* ---- the pooling head's ---- */
+
+static void build_attention_pool(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
+{
+    const struct geometry *g = &job->g;
+    struct step step = single_step(OP_ATTENTION_POOL);
+    step.input[0] = plan_add_tensor(plan, "kv", (size_t[]){g->batch, g->tokens, 2 * g->width}, 3);
+    if (job->masked)
+        step.input[1] = plan_add_tensor(plan, "lengths", &g->batch, 1);
+    step.weight[0] = add_weight(plan, &weights[0], 1, g->width);
+    step.output[0] = plan_add_tensor(plan, "context", (size_t[]){g->batch, g->width}, 2);
+    step.first = job->first;
+    add_single_step(plan, &step);
+}
+
+static void spoil_attention_pool(const struct job *job, float *const inputs[STEP_INPUTS])
+{
+    const struct geometry *g = &job->g;
+    for (size_t image = 0; image < g->batch; image++) {
+        float *kv = inputs[0] + image * g->tokens * 2 * g->width;
+        poison(kv, job->first * 2 * g->width);
+        if (!job->masked)
+            continue;
+        inputs[1][image] = (float)length_of(job, image);
+        poison(kv + length_of(job, image) * 2 * g->width, (g->tokens - length_of(job, image)) * 2 * g->width);
+    }
+}
+
+/* From token 0, 1 and 5 on, without and with lengths. */
+static void run_attention_pool(struct suite *suite, size_t batch, size_t tokens, size_t heads, size_t head_size,
+                               struct draw input)
+{
+    static const size_t FIRST[] = {0, 1, 5};
+    for (size_t form = 0; form < 2 * COUNT(FIRST); form++) {
+        struct job job = attention_job(batch, tokens, heads, head_size, input);
+        job.build = build_attention_pool;
+        job.spoil = spoil_attention_pool;
+        job.first = FIRST[form / 2];
+        job.masked = form % 2;
+        job.weight = input;
+        if (job.first < tokens)
+            suite_run(suite, &job);
+    }
+}
+
+static void test_attention_pool(void **state)
+{
+    struct suite suite = {device_or_skip(state), .random = {20}, .op = OP_ATTENTION_POOL};
+    for (size_t t = 0; t < COUNT(TOKENS_COUNTS); t++)
+        for (size_t d = 0; d < COUNT(HEAD_SIZES); d++)
+            for (size_t heads = 1; heads <= 17; heads += 8)
+                run_attention_pool(&suite, 1 + (heads + d) % 4, TOKENS_COUNTS[t], heads, HEAD_SIZES[d], NORMAL);
+    suite_report(&suite);
+}
+
+static void test_attention_pool_extremes(void **state)
+{
+    static const struct draw INPUTS[] = {{0, 1e4}, {50, 0}, {0, 1e-10}, {0, 0}};
+    struct suite suite = {device_or_skip(state), .random = {21}, .op = OP_ATTENTION_POOL};
+    for (size_t i = 0; i < COUNT(INPUTS); i++)
+        for (size_t tokens = 63; tokens <= 65; tokens++)
+            run_attention_pool(&suite, 3, tokens, 3, 24, INPUTS[i]);
+    suite_report(&suite);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_biased),
+        cmocka_unit_test(test_biased_extremes),
+        cmocka_unit_test(test_attention_pool),
+        cmocka_unit_test(test_attention_pool_extremes),
+    };
+    return device_exit_code(cmocka_run_group_tests(tests, device_set_up, device_tear_down));
+}

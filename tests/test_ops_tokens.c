@@ -1,0 +1,247 @@
+/* test_ops_tokens.c - on the device against their plain-C references, as test_ops.c does it for matmul: the operations
+ * that cut images, put tokens together, turn, gate and pool them. */
+#include "single_step.h"
+
+/* ---- im2patch ---- */
+
+static void build_im2patch(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
+{
+    const struct geometry *g = &job->g;
+    struct step step = single_step(OP_IM2PATCH);
+    (void)weights;
+    step.input[0] = plan_add_tensor(plan, "pixels", (size_t[]){g->batch, 3, g->image_height, g->image_width}, 4);
+    step.output[0] =
+        plan_add_tensor(plan, "patches", (size_t[]){g->batch, g->patches, 3 * g->patch_height * g->patch_width}, 3);
+    add_single_step(plan, &step);
+}
+
+static void test_im2patch(void **state)
+{
+    static const size_t SIZES[][4] = {/* image height, width; patch height, width */
+                                      {1, 1, 1, 1},   {8, 8, 4, 4},   {30, 30, 7, 7},  {12, 20, 4, 4},
+                                      {20, 12, 4, 4}, {9, 23, 3, 5},  {33, 65, 32, 8}, {16, 15, 16, 15},
+                                      {13, 5, 2, 5},  {64, 48, 1, 16}};
+    struct suite suite = {device_or_skip(state), .random = {11}, .op = OP_IM2PATCH};
+    for (size_t i = 0; i < COUNT(SIZES); i++)
+        for (size_t batch = 1; batch <= 3; batch++) {
+            const size_t *s = SIZES[i], grid_height = s[0] / s[2], grid_width = s[1] / s[3];
+            suite_run(&suite, &(struct job){.build = build_im2patch,
+                                            .g = {.batch = batch,
+                                                  .image_height = s[0],
+                                                  .image_width = s[1],
+                                                  .patch_height = s[2],
+                                                  .patch_width = s[3],
+                                                  .grid_height = grid_height,
+                                                  .grid_width = grid_width,
+                                                  .patches = grid_height * grid_width},
+                                            .input = NORMAL});
+        }
+    suite_report(&suite);
+}
+
+/* ---- tokens ---- */
+
+static void build_tokens(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
+{
+    const struct geometry *g = &job->g;
+    const size_t shape[] = {g->batch, g->tokens, g->width};
+    struct step step = single_step(OP_TOKENS);
+    step.input[0] = plan_add_tensor(plan, "patches", (size_t[]){g->batch, g->patches, g->width}, 3);
+    if (g->prefix)
+        step.weight[0] = add_weight(plan, &weights[0], g->prefix, g->width);
+    if (job->own_positions)
+        step.input[1] = plan_add_tensor(plan, "position", shape, 3);
+    else
+        step.weight[1] = add_weight(plan, &weights[1], g->tokens, g->width);
+    step.output[0] = plan_add_tensor(plan, "x", shape, 3);
+    add_single_step(plan, &step);
+}
+
+/* One sum per number: exact. */
+static void test_tokens(void **state)
+{
+    static const size_t PREFIXES[] = {0, 1, 2, 5}, WIDTHS[] = {1, 3, 18, 63, 64, 65}, BATCHES[] = {1, 2, 32};
+    struct suite suite = {device_or_skip(state), .random = {12}, .op = OP_TOKENS};
+    for (size_t b = 0; b < COUNT(BATCHES); b++)
+        for (size_t w = 0; w < COUNT(WIDTHS); w++)
+            for (size_t patches = 1; patches <= 69; patches += 17)
+                for (size_t form = 0; form < 2 * COUNT(PREFIXES); form++)
+                    suite_run(&suite, &(struct job){.build = build_tokens,
+                                                    .g = {.batch = BATCHES[b],
+                                                          .patches = patches,
+                                                          .prefix = PREFIXES[form / 2],
+                                                          .tokens = PREFIXES[form / 2] + patches,
+                                                          .width = WIDTHS[w]},
+                                                    .own_positions = form % 2,
+                                                    .input = NORMAL,
+                                                    .weight = NORMAL,
+                                                    .bias = NORMAL});
+    suite_report(&suite);
+}
+
+/* ---- rope ---- */
+
+static void build_rope(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
+{
+    const struct geometry *g = &job->g;
+    const size_t shape[] = {g->batch, g->tokens, 3 * g->width};
+    struct step step = single_step(OP_ROPE);
+    step.input[0] = plan_add_tensor(plan, "qkv", shape, 3);
+    step.weight[0] = add_weight(plan, &weights[0], g->patches, g->head_size);
+    step.output[0] = plan_add_tensor(plan, "turned", shape, 3);
+    if (job->in_place)
+        plan->tensors[step.output[0]].reuse = step.input[0];
+    step.rope = job->rope;
+    add_single_step(plan, &step);
+}
+
+/* Both pairings, into another place and in place. Two products are rounded, the largest of them ten times the rms. */
+static void run_rope(struct suite *suite, size_t batch, size_t prefix, size_t patches, size_t heads, size_t head_size,
+                     struct draw input)
+{
+    for (int form = 0; form < 4; form++)
+        suite_run(suite, &(struct job){.build = build_rope,
+                                       .g = {.batch = batch,
+                                             .patches = patches,
+                                             .prefix = prefix,
+                                             .tokens = prefix + patches,
+                                             .width = heads * head_size,
+                                             .heads = heads,
+                                             .head_size = head_size},
+                                       .rope = form / 2 ? ROPE_EVA : ROPE_DINOV3,
+                                       .in_place = form % 2,
+                                       .input = input,
+                                       .weight = {0, 0.7},
+                                       .tolerance = TOLERANCE});
+}
+
+static void test_rope(void **state)
+{
+    static const size_t PREFIXES[] = {0, 1, 5}, PATCHES[] = {1, 2, 36, 63}, SIZES[] = {4, 8, 12, 64, 88};
+    struct suite suite = {device_or_skip(state), .random = {22}, .op = OP_ROPE};
+    for (size_t p = 0; p < COUNT(PREFIXES); p++)
+        for (size_t n = 0; n < COUNT(PATCHES); n++)
+            for (size_t d = 0; d < COUNT(SIZES); d++)
+                for (size_t heads = 1; heads <= 3; heads++)
+                    run_rope(&suite, 1 + (n + heads) % 3, PREFIXES[p], PATCHES[n], heads, SIZES[d], NORMAL);
+    run_rope(&suite, 2, 1, 5, 3, 12, (struct draw){0, 1e30});
+    run_rope(&suite, 2, 1, 5, 3, 12, (struct draw){0, 1e-20});
+    suite_report(&suite);
+}
+
+/* ---- gate ---- */
+
+static void build_gate(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
+{
+    struct step step = single_step(OP_GATE);
+    (void)weights;
+    step.input[0] = plan_add_tensor(plan, "x", (size_t[]){job->rows, 2 * job->n}, 2);
+    step.output[0] = plan_add_tensor(plan, "y", (size_t[]){job->rows, job->n}, 2);
+    step.activation = job->activation;
+    add_single_step(plan, &step);
+}
+
+static void test_gate(void **state)
+{
+    static const size_t ROWS[] = {1, 2, 33, 197}, WIDTHS[] = {1, 3, 7, 8, 63, 64, 65, 67, 129, 341};
+    static const struct draw INPUTS[] = {{0, 1}, {0, 4}, {0, 100}, {0, 1e15}, {0, 1e-12}};
+    struct suite suite = {device_or_skip(state), .random = {23}, .op = OP_GATE};
+    for (size_t r = 0; r < COUNT(ROWS); r++)
+        for (size_t w = 0; w < COUNT(WIDTHS); w++)
+            for (enum activation activation = ACTIVATION_NONE; activation < ACTIVATION_COUNT; activation++)
+                suite_run(&suite, &(struct job){.build = build_gate,
+                                                .rows = ROWS[r],
+                                                .n = WIDTHS[w],
+                                                .activation = activation,
+                                                .input = INPUTS[(r + w) % COUNT(INPUTS)],
+                                                .tolerance = TOLERANCE});
+    suite_report(&suite);
+}
+
+/* ---- pool ---- */
+
+static bool copies(enum pool pool)
+{
+    return pool == POOL_CLS || pool == POOL_CLS_DIST;
+}
+
+static void build_pool(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
+{
+    const struct geometry *g = &job->g;
+    const size_t vectors = job->pool == POOL_CLS_DIST || job->pool == POOL_CLS_MEAN ? 2 : 1;
+    struct step step = single_step(OP_POOL);
+    (void)weights;
+    step.input[0] = plan_add_tensor(plan, "x", (size_t[]){g->batch, g->tokens, g->width}, 3);
+    if (job->masked)
+        step.input[1] = plan_add_tensor(plan, "lengths", &g->batch, 1);
+    step.output[0] = plan_add_tensor(plan, "pooled", (size_t[]){g->batch, vectors * g->width}, 2);
+    step.pool = job->pool;
+    step.first = job->first;
+    add_single_step(plan, &step);
+}
+
+/* All that a pool does not read. */
+static void spoil_pool(const struct job *job, float *const inputs[STEP_INPUTS])
+{
+    const struct geometry *g = &job->g;
+    const size_t copied = job->pool == POOL_CLS_DIST ? 2 : job->pool == POOL_CLS || job->pool == POOL_CLS_MEAN ? 1 : 0;
+    const size_t most = g->tokens - job->first;
+    for (size_t image = 0; image < g->batch; image++) {
+        const size_t length = job->masked ? job->first + 1 + (most - 1 + 5 * image) % most : g->tokens;
+        if (job->masked)
+            inputs[1][image] = (float)length;
+        for (size_t token = copied; token < g->tokens; token++)
+            if (copies(job->pool) || token < job->first || token >= length)
+                poison(inputs[0] + (image * g->tokens + token) * g->width, g->width);
+    }
+}
+
+/* Every kind, from token 0, 1 and 5 on, without and with lengths. */
+static void run_pool(struct suite *suite, size_t batch, size_t tokens, size_t width, struct draw input)
+{
+    static const size_t FIRST[] = {0, 1, 5};
+    for (enum pool pool = POOL_CLS; pool < POOL_ATTENTION; pool++)
+        for (size_t form = 0; form < 2 * COUNT(FIRST); form++)
+            if (FIRST[form / 2] < tokens && (pool != POOL_CLS_DIST || tokens > 1))
+                suite_run(suite, &(struct job){.build = build_pool,
+                                               .spoil = spoil_pool,
+                                               .g = {.batch = batch, .tokens = tokens, .width = width},
+                                               .pool = pool,
+                                               .first = FIRST[form / 2],
+                                               .masked = form % 2,
+                                               .input = input,
+                                               .tolerance = copies(pool) ? 0 : TOLERANCE});
+}
+
+static void test_pool(void **state)
+{
+    static const size_t WIDTHS[] = {1, 18, 63, 64, 65}, TOKENS_COUNTS[] = {1, 2, 6, 7, 33, 70};
+    struct suite suite = {device_or_skip(state), .random = {13}, .op = OP_POOL};
+    for (size_t batch = 1; batch <= 4; batch += 3)
+        for (size_t w = 0; w < COUNT(WIDTHS); w++)
+            for (size_t t = 0; t < COUNT(TOKENS_COUNTS); t++)
+                run_pool(&suite, batch, TOKENS_COUNTS[t], WIDTHS[w], NORMAL);
+    suite_report(&suite);
+}
+
+/* The 1370 tokens of DINOv2 at 518 x 518 and more; means far from zero, equal numbers, whose rounding errors all point
+ * the same way; numbers that all are negative, and large ones. */
+static void test_pool_extremes(void **state)
+{
+    static const size_t TOKENS_COUNTS[] = {1370, 4101};
+    static const struct draw INPUTS[] = {{0, 1}, {100, 1}, {-1e4, 1}, {0.1, 0}, {-1 / 3.0, 0}, {0, 1e30}, {0, 1e-30}};
+    struct suite suite = {device_or_skip(state), .random = {24}, .op = OP_POOL};
+    for (size_t t = 0; t < COUNT(TOKENS_COUNTS); t++)
+        for (size_t i = 0; i < COUNT(INPUTS); i++)
+            run_pool(&suite, 2, TOKENS_COUNTS[t], 19, INPUTS[i]);
+    suite_report(&suite);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_im2patch), cmocka_unit_test(test_tokens), cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_gate),     cmocka_unit_test(test_pool),   cmocka_unit_test(test_pool_extremes),
+    };
+    return device_exit_code(cmocka_run_group_tests(tests, device_set_up, device_tear_down));
+}
