@@ -23,19 +23,26 @@ static vitcl_status new_buffer(struct buffer **buffer, struct device *device, si
     return VITCL_OK;
 }
 
-vitcl_status buffer_create(struct buffer **buffer, struct device *device, size_t bytes, const char *what,
-                           vitcl_error *err)
+vitcl_status buffer_create_over(struct buffer **buffer, struct device *device, void *memory, size_t bytes,
+                                const char *what, vitcl_error *err)
 {
+    const cl_mem_flags flags = CL_MEM_READ_WRITE | (memory ? CL_MEM_USE_HOST_PTR : 0);
     cl_int code;
     vitcl_status status = new_buffer(buffer, device, bytes, what, err);
     if (status != VITCL_OK)
         return status;
-    (*buffer)->memory = clCreateBuffer(device->context, CL_MEM_READ_WRITE, bytes, NULL, &code);
+    (*buffer)->memory = clCreateBuffer(device->context, flags, bytes, memory, &code);
     if (!(*buffer)->memory) {
         status = fail_buffer(err, code, "clCreateBuffer", *buffer);
         buffer_destroy(buffer);
     }
     return status;
+}
+
+vitcl_status buffer_create(struct buffer **buffer, struct device *device, size_t bytes, const char *what,
+                           vitcl_error *err)
+{
+    return buffer_create_over(buffer, device, NULL, bytes, what, err); /* the driver's own memory */
 }
 
 vitcl_status buffer_slice(struct buffer **slice, struct buffer *whole, size_t offset, size_t bytes, const char *what,

@@ -32,6 +32,24 @@ vitcl_status device_list(vitcl_device_info **list, size_t *count, vitcl_error *e
 
 vitcl_status buffer_create(struct buffer **buffer, struct device *device, size_t bytes, const char *what,
                            vitcl_error *err);
+/* Host memory in large pages, for devices that compute in host memory: a gigabyte of weights costs a few hundred page
+ * faults instead of hundreds of thousands, and fewer look-ups of addresses ever after. For other devices, and where
+ * there is none to be had, it stays empty. */
+struct host_pages {
+    unsigned char *memory;
+    size_t size, used;
+};
+void host_pages_open(struct host_pages *pages, const struct device *device, size_t bytes);
+void host_pages_close(struct host_pages *pages);
+/* What a buffer takes of them. */
+size_t host_pages_size_of(size_t bytes);
+/* Memory for a buffer; NULL where there is none, or the buffer is too small to be worth it. */
+void *host_pages_take(struct host_pages *pages, size_t bytes);
+
+/* A buffer over host memory that holds its contents already, and must outlive it. */
+vitcl_status buffer_create_over(struct buffer **buffer, struct device *device, void *memory, size_t bytes,
+                                const char *what, vitcl_error *err);
+
 /* A part of another buffer, which must outlive it. offset is a multiple of facts.buffer_align. */
 vitcl_status buffer_slice(struct buffer **slice, struct buffer *whole, size_t offset, size_t bytes, const char *what,
                           vitcl_error *err);

@@ -12,6 +12,7 @@ struct prepared {
 struct executor {
     const struct plan *plan;
     struct device *device;
+    struct host_pages pages; /* holds the large weights, where the device takes them from there */
     struct buffer *arena;
     struct buffer *gemm_temp;  /* CLBlast's workspace, shared by all steps; NULL where none is needed */
     struct buffer **buffers;   /* [tensor_count]: slices of the arena, or weights */

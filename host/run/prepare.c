@@ -7,8 +7,18 @@
 
 /* ---- memory ---- */
 
-static vitcl_status upload_weight(struct executor *e, const struct tensor *tensor, struct buffer **buffer,
+/* Where a device takes host memory as it is, the weight is packed there, and the buffer made over it. */
+static vitcl_status pack_in_place(struct executor *e, const struct tensor *tensor, void *memory, struct buffer **buffer,
                                   vitcl_error *err)
+{
+    vitcl_status status = pack_weight(tensor->weight, tensor->layout, memory, err);
+    if (status != VITCL_OK)
+        return status;
+    return buffer_create_over(buffer, e->device, memory, tensor->bytes, tensor->name, err);
+}
+
+static vitcl_status pack_and_upload(struct executor *e, const struct tensor *tensor, struct buffer **buffer,
+                                    vitcl_error *err)
 {
     void *memory;
     vitcl_status status, unmapped;
@@ -18,9 +28,18 @@ static vitcl_status upload_weight(struct executor *e, const struct tensor *tenso
     if (status != VITCL_OK)
         return status;
     status = pack_weight(tensor->weight, tensor->layout, memory, err);
-    weight_release(tensor->weight, 0, tensor->weight->rows); /* what pack_weight left of it */
     unmapped = buffer_unmap(*buffer, memory, status == VITCL_OK ? err : NULL);
     return status == VITCL_OK ? unmapped : status;
+}
+
+static vitcl_status upload_weight(struct executor *e, const struct tensor *tensor, struct buffer **buffer,
+                                  vitcl_error *err)
+{
+    void *memory = host_pages_take(&e->pages, tensor->bytes);
+    vitcl_status status =
+        memory ? pack_in_place(e, tensor, memory, buffer, err) : pack_and_upload(e, tensor, buffer, err);
+    weight_release(tensor->weight, 0, tensor->weight->rows); /* what pack_weight left of it */
+    return status;
 }
 
 /* The place of an activation. A tensor that takes the place of another shares its buffer object: two objects over the
@@ -33,10 +52,20 @@ static vitcl_status prepare_activation(struct executor *e, size_t t, vitcl_error
     return buffer_slice(&e->buffers[t], e->arena, tensor->offset, tensor->bytes, tensor->name, err);
 }
 
+static size_t host_pages_bytes(const struct plan *plan)
+{
+    size_t bytes = 0;
+    for (size_t t = 0; t < plan->tensor_count; t++)
+        if (plan->tensors[t].weight)
+            bytes += host_pages_size_of(plan->tensors[t].bytes);
+    return bytes;
+}
+
 static vitcl_status prepare_memory(struct executor *e, vitcl_error *err)
 {
     const struct plan *plan = e->plan;
     vitcl_status status;
+    host_pages_open(&e->pages, e->device, host_pages_bytes(plan));
     TRY(buffer_create(&e->arena, e->device, plan->arena_bytes, "arena of activations", err));
     TRY(buffer_clear(e->arena, err));
     log_line(device_log(e->device), VITCL_LOG_PROGRESS, "uploading %.1f MB of weights",
@@ -169,6 +198,7 @@ void executor_destroy(struct executor **executor)
         buffer_destroy(&e->buffers[t]);
     buffer_destroy(&e->gemm_temp);
     buffer_destroy(&e->arena);
+    host_pages_close(&e->pages);
     free(e->buffers);
     free(e->launches);
     free(e->first_launch);
