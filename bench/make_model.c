@@ -1,7 +1,9 @@
-/* make_model.c - writes a Vision Transformer with random weights in the layout that Hugging Face publishes, so that
- * models of real size can be run, verified and timed without a download:
+/* make_model.c - writes a model with random weights in the layout that Hugging Face publishes, so that models of real
+ * size can be run, verified and timed without a download:
  *
  *     make_model vit_base_patch16_224 DIR
+ *     make_model dinov2_base_patch14_518 DIR
+ *     make_model siglip_so400m_patch14_384 DIR
  *
  * Weights are scaled so that activations stay near 1 through all blocks, as in a trained model. The same name gives the
  * same bytes on every machine.
@@ -26,7 +28,91 @@ struct size {
 
 static const struct size SIZES[] = {
     {"tiny", 192, 12, 3, 768},     {"small", 384, 12, 6, 1536},  {"base", 768, 12, 12, 3072},
-    {"large", 1024, 24, 16, 4096}, {"huge", 1280, 32, 16, 5120},
+    {"large", 1024, 24, 16, 4096}, {"huge", 1280, 32, 16, 5120}, {"so400m", 1152, 27, 16, 4304},
+};
+
+/* A layer, or a tensor of its own. Sides are 'D' width, 'M' mlp width, 'T' tokens, 'P' patches, 'C' classes; 0: none.
+ */
+struct part {
+    enum kind { LINEAR, PACKED, CONVOLUTION, NORM, SCALE, TOKEN, POSITION } kind;
+    char out, in;
+    const char *name; /* "#" stands for a block's number; without "#" the part is there once */
+};
+
+struct family {
+    const char *name, *model_type, *architecture, *processor;
+    const char *keys; /* of config.json, beside those that all have */
+    size_t prefix;    /* tokens before the patches */
+    bool classifies;
+    struct part parts[20];
+};
+
+static const struct family FAMILIES[] = {
+    {"vit",
+     "vit",
+     "ViTForImageClassification",
+     "ViTImageProcessor",
+     "\"layer_norm_eps\": 1e-12, \"hidden_act\": \"gelu\"",
+     1,
+     true,
+     {{TOKEN, 0, 0, "vit.embeddings.cls_token"},
+      {POSITION, 'T', 0, "vit.embeddings.position_embeddings"},
+      {CONVOLUTION, 0, 0, "vit.embeddings.patch_embeddings.projection"},
+      {LINEAR, 'D', 'D', "vit.encoder.layer.#.attention.attention.query"},
+      {LINEAR, 'D', 'D', "vit.encoder.layer.#.attention.attention.key"},
+      {LINEAR, 'D', 'D', "vit.encoder.layer.#.attention.attention.value"},
+      {LINEAR, 'D', 'D', "vit.encoder.layer.#.attention.output.dense"},
+      {LINEAR, 'M', 'D', "vit.encoder.layer.#.intermediate.dense"},
+      {LINEAR, 'D', 'M', "vit.encoder.layer.#.output.dense"},
+      {NORM, 0, 0, "vit.encoder.layer.#.layernorm_before"},
+      {NORM, 0, 0, "vit.encoder.layer.#.layernorm_after"},
+      {NORM, 0, 0, "vit.layernorm"},
+      {LINEAR, 'C', 'D', "classifier"}}},
+    {"dinov2",
+     "dinov2",
+     "Dinov2Model",
+     "ViTImageProcessor",
+     "\"layer_norm_eps\": 1e-6, \"hidden_act\": \"gelu\", \"mlp_ratio\": 4",
+     1,
+     false,
+     {{TOKEN, 0, 0, "embeddings.cls_token"},
+      {POSITION, 'T', 0, "embeddings.position_embeddings"},
+      {CONVOLUTION, 0, 0, "embeddings.patch_embeddings.projection"},
+      {LINEAR, 'D', 'D', "encoder.layer.#.attention.attention.query"},
+      {LINEAR, 'D', 'D', "encoder.layer.#.attention.attention.key"},
+      {LINEAR, 'D', 'D', "encoder.layer.#.attention.attention.value"},
+      {LINEAR, 'D', 'D', "encoder.layer.#.attention.output.dense"},
+      {LINEAR, 'M', 'D', "encoder.layer.#.mlp.fc1"},
+      {LINEAR, 'D', 'M', "encoder.layer.#.mlp.fc2"},
+      {NORM, 0, 0, "encoder.layer.#.norm1"},
+      {NORM, 0, 0, "encoder.layer.#.norm2"},
+      {SCALE, 0, 0, "encoder.layer.#.layer_scale1.lambda1"},
+      {SCALE, 0, 0, "encoder.layer.#.layer_scale2.lambda1"},
+      {NORM, 0, 0, "layernorm"}}},
+    {"siglip",
+     "siglip_vision_model",
+     "SiglipVisionModel",
+     "SiglipImageProcessor",
+     "\"layer_norm_eps\": 1e-6, \"hidden_act\": \"gelu_pytorch_tanh\"",
+     0,
+     false,
+     {{POSITION, 'T', 0, "embeddings.position_embedding.weight"},
+      {CONVOLUTION, 0, 0, "embeddings.patch_embedding"},
+      {LINEAR, 'D', 'D', "encoder.layers.#.self_attn.q_proj"},
+      {LINEAR, 'D', 'D', "encoder.layers.#.self_attn.k_proj"},
+      {LINEAR, 'D', 'D', "encoder.layers.#.self_attn.v_proj"},
+      {LINEAR, 'D', 'D', "encoder.layers.#.self_attn.out_proj"},
+      {LINEAR, 'M', 'D', "encoder.layers.#.mlp.fc1"},
+      {LINEAR, 'D', 'M', "encoder.layers.#.mlp.fc2"},
+      {NORM, 0, 0, "encoder.layers.#.layer_norm1"},
+      {NORM, 0, 0, "encoder.layers.#.layer_norm2"},
+      {NORM, 0, 0, "post_layernorm"},
+      {TOKEN, 0, 0, "head.probe"},
+      {PACKED, 0, 0, "head.attention.in_proj"},
+      {LINEAR, 'D', 'D', "head.attention.out_proj"},
+      {NORM, 0, 0, "head.layernorm"},
+      {LINEAR, 'M', 'D', "head.mlp.fc1"},
+      {LINEAR, 'D', 'M', "head.mlp.fc2"}}},
 };
 
 struct shape {
@@ -40,6 +126,7 @@ struct tensor {
 };
 
 struct model {
+    const struct family *family;
     const struct size *size;
     unsigned patch, image;
     struct tensor tensors[MAX_TENSORS];
@@ -56,67 +143,84 @@ static size_t numbers_in(const struct tensor *t)
     return count;
 }
 
-static void add(struct model *m, const char *name, struct shape shape, double mean, double deviation)
+/* name with the block's number for "#", then the suffix. */
+static void add(struct model *m, const char *name, size_t block, const char *suffix, struct shape shape, double mean,
+                double deviation)
 {
     struct tensor *t = &m->tensors[m->count++];
-    snprintf(t->name, sizeof t->name, "%s", name);
+    const char *hole = strchr(name, '#');
+    if (hole)
+        snprintf(t->name, sizeof t->name, "%.*s%zu%s%s", (int)(hole - name), name, block, hole + 1, suffix);
+    else
+        snprintf(t->name, sizeof t->name, "%s%s", name, suffix);
     t->shape = shape;
     t->mean = mean;
     t->deviation = deviation;
 }
 
-static void add_linear(struct model *m, const char *name, size_t out, size_t in)
+static size_t side(const struct model *m, char letter)
 {
-    char full[96];
-    snprintf(full, sizeof full, "%s.weight", name);
-    add(m, full, (struct shape){2, {out, in}}, 0, 1 / sqrt((double)in));
-    snprintf(full, sizeof full, "%s.bias", name);
-    add(m, full, (struct shape){1, {out}}, 0, 0.1);
-}
-
-static void add_norm(struct model *m, const char *name)
-{
-    char full[96];
-    snprintf(full, sizeof full, "%s.weight", name);
-    add(m, full, (struct shape){1, {m->size->width}}, 1, 0.1);
-    snprintf(full, sizeof full, "%s.bias", name);
-    add(m, full, (struct shape){1, {m->size->width}}, 0, 0.1);
-}
-
-static void add_block(struct model *m, size_t i)
-{
-    static const struct {
-        const char *name;
-        bool out_is_mlp, in_is_mlp;
-    } LAYERS[] = {
-        {"attention.attention.query", false, false}, {"attention.attention.key", false, false},
-        {"attention.attention.value", false, false}, {"attention.output.dense", false, false},
-        {"intermediate.dense", true, false},         {"output.dense", false, true},
-    };
-    size_t width = m->size->width, mlp = m->size->mlp_width;
-    char name[96];
-    for (size_t k = 0; k < sizeof LAYERS / sizeof *LAYERS; k++) {
-        snprintf(name, sizeof name, "vit.encoder.layer.%zu.%s", i, LAYERS[k].name);
-        add_linear(m, name, LAYERS[k].out_is_mlp ? mlp : width, LAYERS[k].in_is_mlp ? mlp : width);
+    size_t grid = m->image / m->patch;
+    switch (letter) {
+    case 'M':
+        return m->size->mlp_width;
+    case 'T':
+        return m->family->prefix + grid * grid;
+    case 'C':
+        return CLASSES;
+    default:
+        return m->size->width;
     }
-    snprintf(name, sizeof name, "vit.encoder.layer.%zu.layernorm_before", i);
-    add_norm(m, name);
-    snprintf(name, sizeof name, "vit.encoder.layer.%zu.layernorm_after", i);
-    add_norm(m, name);
+}
+
+static void add_part(struct model *m, const struct part *part, size_t block)
+{
+    size_t width = m->size->width, out = side(m, part->out), in = side(m, part->in), p = m->patch;
+    switch (part->kind) {
+    case LINEAR:
+        add(m, part->name, block, ".weight", (struct shape){2, {out, in}}, 0, 1 / sqrt((double)in));
+        add(m, part->name, block, ".bias", (struct shape){1, {out}}, 0, 0.1);
+        break;
+    case PACKED: /* query, key and value below each other */
+        add(m, part->name, block, "_weight", (struct shape){2, {3 * width, width}}, 0, 1 / sqrt((double)width));
+        add(m, part->name, block, "_bias", (struct shape){1, {3 * width}}, 0, 0.1);
+        break;
+    case CONVOLUTION:
+        add(m, part->name, block, ".weight", (struct shape){4, {width, 3, p, p}}, 0, 1 / sqrt(3.0 * (double)(p * p)));
+        add(m, part->name, block, ".bias", (struct shape){1, {width}}, 0, 0.1);
+        break;
+    case NORM:
+        add(m, part->name, block, ".weight", (struct shape){1, {width}}, 1, 0.1);
+        add(m, part->name, block, ".bias", (struct shape){1, {width}}, 0, 0.1);
+        break;
+    case SCALE:
+        add(m, part->name, block, "", (struct shape){1, {width}}, 0.5, 0.1);
+        break;
+    case TOKEN:
+        add(m, part->name, block, "", (struct shape){3, {1, 1, width}}, 0, 0.5);
+        break;
+    case POSITION: /* leading axes of length 1 do not matter */
+        add(m, part->name, block, "", (struct shape){2, {out, width}}, 0, 0.2);
+        break;
+    }
+}
+
+static bool is_of_block(const struct part *part)
+{
+    return strchr(part->name, '#') != NULL;
 }
 
 static void add_all(struct model *m)
 {
-    size_t width = m->size->width, grid = m->image / m->patch, patch = m->patch;
-    add(m, "vit.embeddings.cls_token", (struct shape){3, {1, 1, width}}, 0, 0.5);
-    add(m, "vit.embeddings.position_embeddings", (struct shape){3, {1, grid * grid + 1, width}}, 0, 0.2);
-    add(m, "vit.embeddings.patch_embeddings.projection.weight", (struct shape){4, {width, 3, patch, patch}}, 0,
-        1 / sqrt(3.0 * (double)(patch * patch)));
-    add(m, "vit.embeddings.patch_embeddings.projection.bias", (struct shape){1, {width}}, 0, 0.1);
+    const struct part *part = m->family->parts;
+    for (; part->name && !is_of_block(part); part++)
+        add_part(m, part, 0);
     for (size_t i = 0; i < m->size->layers; i++)
-        add_block(m, i);
-    add_norm(m, "vit.layernorm");
-    add_linear(m, "classifier", CLASSES, width);
+        for (const struct part *p = part; is_of_block(p); p++)
+            add_part(m, p, i);
+    for (; part->name; part++)
+        if (!is_of_block(part))
+            add_part(m, part, 0);
 }
 
 /* ---- the files ---- */
@@ -187,26 +291,26 @@ static bool write_weights(FILE *file, const struct model *m)
 
 static bool write_config(FILE *file, const struct model *m)
 {
+    const struct family *f = m->family;
     fprintf(file,
-            "{\n  \"architectures\": [\"ViTForImageClassification\"],\n  \"model_type\": \"vit\",\n"
-            "  \"hidden_act\": \"gelu\",\n  \"hidden_size\": %zu,\n  \"image_size\": %u,\n"
-            "  \"intermediate_size\": %zu,\n  \"layer_norm_eps\": 1e-12,\n  \"num_attention_heads\": %zu,\n"
-            "  \"num_channels\": 3,\n  \"num_hidden_layers\": %zu,\n  \"patch_size\": %u,\n  \"qkv_bias\": true,\n"
-            "  \"id2label\": {",
-            m->size->width, m->image, m->size->mlp_width, m->size->heads, m->size->layers, m->patch);
-    for (int i = 0; i < CLASSES; i++)
-        fprintf(file, "%s\n    \"%d\": \"random class %d\"", i ? "," : "", i, i);
-    return fputs("\n  }\n}\n", file) >= 0;
+            "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n  %s,\n  \"hidden_size\": %zu,\n"
+            "  \"image_size\": %u,\n  \"intermediate_size\": %zu,\n  \"num_attention_heads\": %zu,\n"
+            "  \"num_channels\": 3,\n  \"num_hidden_layers\": %zu,\n  \"patch_size\": %u",
+            f->architecture, f->model_type, f->keys, m->size->width, m->image, m->size->mlp_width, m->size->heads,
+            m->size->layers, m->patch);
+    for (int i = 0; f->classifies && i < CLASSES; i++)
+        fprintf(file, "%s\n    \"%d\": \"random class %d\"", i ? "," : ",\n  \"id2label\": {", i, i);
+    return fputs(f->classifies ? "\n  }\n}\n" : "\n}\n", file) >= 0;
 }
 
 static bool write_preprocessor(FILE *file, const struct model *m)
 {
     return fprintf(file,
-                   "{\n  \"image_processor_type\": \"ViTImageProcessor\",\n  \"do_resize\": true,\n"
+                   "{\n  \"image_processor_type\": \"%s\",\n  \"do_resize\": true,\n"
                    "  \"size\": {\"height\": %u, \"width\": %u},\n  \"resample\": 2,\n  \"do_rescale\": true,\n"
                    "  \"rescale_factor\": 0.00392156862745098,\n  \"do_normalize\": true,\n"
                    "  \"image_mean\": [0.5, 0.5, 0.5],\n  \"image_std\": [0.5, 0.5, 0.5]\n}\n",
-                   m->image, m->image) > 0;
+                   m->family->processor, m->image, m->image) > 0;
 }
 
 static bool write_file(const char *folder, const char *name, const struct model *m,
@@ -228,21 +332,25 @@ static bool write_file(const char *folder, const char *name, const struct model 
 /* "vit_base_patch16_224" */
 static bool parse_name(const char *name, struct model *m)
 {
-    char size[16];
+    char family[16], size[16];
     int length = 0;
-    if (sscanf(name, "vit_%15[a-z]_patch%u_%u%n", size, &m->patch, &m->image, &length) != 3 || name[length])
+    if (sscanf(name, "%15[a-z0-9]_%15[a-z0-9]_patch%u_%u%n", family, size, &m->patch, &m->image, &length) != 4 ||
+        name[length])
         return false;
+    for (size_t i = 0; i < sizeof FAMILIES / sizeof *FAMILIES; i++)
+        if (strcmp(FAMILIES[i].name, family) == 0)
+            m->family = &FAMILIES[i];
     for (size_t i = 0; i < sizeof SIZES / sizeof *SIZES; i++)
         if (strcmp(SIZES[i].name, size) == 0)
             m->size = &SIZES[i];
-    return m->size && m->patch >= 1 && m->patch <= m->image && m->image <= 4096;
+    return m->family && m->size && m->patch >= 1 && m->patch <= m->image && m->image <= 4096;
 }
 
 int main(int argc, char **argv)
 {
     static struct model model;
     if (argc != 3 || !parse_name(argv[1], &model)) {
-        fputs("usage: make_model vit_{tiny|small|base|large|huge}_patchP_S DIR\n"
+        fputs("usage: make_model {vit|dinov2|siglip}_{tiny|small|base|large|huge|so400m}_patchP_S DIR\n"
               "for example: make_model vit_base_patch16_224 /tmp/vit_base\n",
               stderr);
         return 2;
