@@ -164,9 +164,10 @@ static void test_relations(void **state)
 
 static void test_activations(void **state)
 {
-    static const char *const names[ACTIVATION_COUNT][5] = {
+    static const char *const names[ACTIVATION_COUNT][6] = {
         [ACTIVATION_GELU] = {"gelu", "gelu_python"},
-        [ACTIVATION_GELU_TANH] = {"gelu_tanh", "gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh"},
+        [ACTIVATION_GELU_TANH] = {"gelu_tanh", "gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh",
+                                  "gelu_python_tanh"},
         [ACTIVATION_QUICK_GELU] = {"quick_gelu"},
         [ACTIVATION_SILU] = {"silu", "swish"},
         [ACTIVATION_RELU] = {"relu"},
@@ -185,7 +186,7 @@ static void test_activations(void **state)
     refuse(*state, "'hidden_act': 'mish'", VITCL_ERROR_UNSUPPORTED,
            "\"mish\"; it has gelu, gelu_tanh, quick_gelu, silu, relu, tanh, gelu_python, gelu_new, gelu_fast, "
            "gelu_accurate, "
-           "gelu_pytorch_tanh, swish");
+           "gelu_pytorch_tanh, gelu_python_tanh, swish");
     refuse(*state, "'hidden_act': 'GELU'", VITCL_ERROR_UNSUPPORTED, "\"GELU\"");
     refuse(*state, "'hidden_act': 'none'", VITCL_ERROR_UNSUPPORTED, "\"none\"");
     refuse(*state, "'pooler_act': 'sigmoid'", VITCL_ERROR_UNSUPPORTED, "pooler_act: vitcl does not run");

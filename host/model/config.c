@@ -247,6 +247,14 @@ static vitcl_status check_numbers(struct config *c, vitcl_error *err)
     grid = config_grid(c, c->image_height, c->image_width);
     c->grid_height = grid.height;
     c->grid_width = grid.width;
+    if (!c->timm && grid.height != grid.width && c->traits & (TRAIT_POSITION | TRAIT_BIAS_TABLE | TRAIT_SHARED_TABLE)) {
+        if (c->any_size) /* transformers takes any table for that of a square */
+            return fail(err, VITCL_ERROR_UNSUPPORTED,
+                        "image_size: %zux%zu patches; vitcl runs this family with square images only, as transformers "
+                        "interpolates positions as if they were square",
+                        grid.height, grid.width);
+        c->one_size = true;
+    }
     c->prefix = has(c, TRAIT_CLS) + has(c, TRAIT_DIST) + c->registers;
     c->tokens = c->prefix + grid.height * grid.width;
     if (c->traits & TRAIT_NAFLEX && grid.height * grid.width != c->max_patches)

@@ -22,6 +22,7 @@ static const struct {
     {"gelu_fast", ACTIVATION_GELU_TANH},
     {"gelu_accurate", ACTIVATION_GELU_TANH},
     {"gelu_pytorch_tanh", ACTIVATION_GELU_TANH},
+    {"gelu_python_tanh", ACTIVATION_GELU_TANH},
     {"swish", ACTIVATION_SILU},
 };
 
@@ -314,9 +315,11 @@ static const struct family FAMILIES[] = {
     {
         .model_type = "beit",
         .architectures = {{"BeitForImageClassification", HEAD_CLASSIFIER, POOL_CLS, 0},
-                          {"BeitModel", HEAD_POOLED, POOL_CLS, 0}},
+                          {"BeitModel", HEAD_POOLED, POOL_CLS, 0},
+                          {"BeitForMaskedImageModeling", HEAD_NONE, POOL_NONE, 0}},
         BEIT_SHAPE,
         .prefixes = {"beit.", ""},
+        .ignored = {"lm_head.*", "layernorm.*"},
     },
     {
         .model_type = "data2vec-vision",

@@ -37,7 +37,7 @@ vitcl_status find_scale(struct finder *f, enum role role, size_t block, struct l
 /* Adds zeros beside (below) what a vector (matrix) has. */
 void add_zeros(struct weight *weight, size_t rows, size_t cols);
 
-/* Vectors that were put beside each other become the rows of a matrix. */
+/* Parts of one row, which were put beside each other like those of a vector, become the rows of a matrix. */
 void make_matrix(struct weight *weight, size_t cols);
 
 /* Leaves the first `rows` rows of a layer of one part to it, and gives the others to `rest`. */

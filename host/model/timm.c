@@ -62,8 +62,8 @@ done:
     return status;
 }
 
-static vitcl_status read_pool(struct config *c, const struct timm_rules *rules, struct json_at at, struct json_at args,
-                              vitcl_error *err)
+/* The library does not read the global_pool at the root of config.json. */
+static vitcl_status read_pool(struct config *c, const struct timm_rules *rules, struct json_at args, vitcl_error *err)
 {
     static const struct {
         const char *name;
@@ -73,16 +73,15 @@ static vitcl_status read_pool(struct config *c, const struct timm_rules *rules, 
     const char *name = rules->pool;
     vitcl_status status;
 
-    TRY(json_get_string(at, "global_pool", &name, err));
     TRY(json_get_string(args, "global_pool", &name, err));
-    c->pool = POOL_NONE; /* then the tensors decide */
-    for (size_t i = 0; name && i < sizeof pools / sizeof *pools; i++)
+    c->pool = POOL_NONE;
+    for (size_t i = 0; i < sizeof pools / sizeof *pools; i++)
         if (strcmp(pools[i].name, name) == 0)
             c->pool = pools[i].pool;
-    if (name && c->pool == POOL_NONE)
+    if (*name && c->pool == POOL_NONE)
         TRY(fail(err, VITCL_ERROR_UNSUPPORTED,
-                 "%s: global_pool: vitcl does not run \"%.40s\"; it has token, avg, max, avgmax and map", at.file,
-                 name));
+                 "%s: model_args: global_pool: vitcl does not run \"%.40s\"; it has token, avg, max, avgmax and map",
+                 args.file, name));
     c->pool_prefix = rules->pool_prefix;
     TRY(json_get_bool(args, "pool_include_prefix", &c->pool_prefix, err));
 done:
@@ -107,7 +106,7 @@ static vitcl_status read_rope(struct config *c, const struct timm_rules *rules, 
     TRY(json_get_number(args, "rope_temperature", 1e-3, 1e12, &c->rope.theta, err));
     if (c->rope.kind == ROPE_EVA)
         TRY(json_get_sides(args, "ref_feat_shape", &c->rope.reference.height, &c->rope.reference.width, err));
-    half = c->rope.kind == ROPE_DINOV3;
+    half = is(rules->rope, "dinov3");
     TRY(json_get_bool(args, "rope_rotate_half", &half, err));
     if (half != (c->rope.kind == ROPE_DINOV3))
         TRY(fail(err, VITCL_ERROR_UNSUPPORTED, "%s: model_args: rope_rotate_half: not supported with this rope_type",
@@ -183,7 +182,7 @@ static vitcl_status read_all(struct config *c, const struct timm_rules *rules, s
 
     TRY(refuse_arguments(args, err));
     TRY(read_heads(c, rules, args, err));
-    TRY(read_pool(c, rules, at, args, err));
+    TRY(read_pool(c, rules, args, err));
     TRY(read_rope(c, rules, args, err));
     TRY(read_position_argument(c, rules, args, err));
     TRY(read_image_size(c, at, args, err));
@@ -323,10 +322,8 @@ static vitcl_status read_head(struct config *c, const struct safetensors *tensor
 {
     const struct tensor_entry *head = look(c, tensors, ROLE_CLASSIFIER, 0, ".weight");
     bool two = c->traits & TRAIT_DIST;
-    if (c->pool == POOL_NONE && look(c, tensors, ROLE_PROBE, 0, ""))
-        c->pool = POOL_ATTENTION;
-    if (c->pool == POOL_NONE)
-        c->pool = !(c->traits & TRAIT_CLS) || c->traits & TRAIT_POOL_NORM ? POOL_MEAN : POOL_CLS;
+    if (c->pool == POOL_NONE && head)
+        return fail(err, VITCL_ERROR_UNSUPPORTED, "global_pool: a classifier of every token is not supported");
     if (c->pool == POOL_ATTENTION && c->family == &TIMM_EVA)
         c->pool_prefix = true;
     if (two && !head)
@@ -336,7 +333,7 @@ static vitcl_status read_head(struct config *c, const struct safetensors *tensor
     if ((c->pool == POOL_CLS || two) && !(c->traits & TRAIT_CLS))
         return fail(err, VITCL_ERROR_FORMAT,
                     "global_pool: the class token is pooled, but the weights lack \"cls_token\"");
-    c->head = two ? HEAD_TWO_CLASSIFIERS : head ? HEAD_CLASSIFIER : HEAD_POOLED;
+    c->head = two ? HEAD_TWO_CLASSIFIERS : head ? HEAD_CLASSIFIER : c->pool == POOL_NONE ? HEAD_NONE : HEAD_POOLED;
     return VITCL_OK;
 }
 

@@ -75,8 +75,10 @@ static const struct rule EPS[] = {
 static const struct rule ROPES[] = {
     {"eva02_*", "cat"}, {"*_rope_reg*", "cat"}, {"*_dinov3*", "dinov3"}, {"*_lingbot", "dinov3"}, {"*", "none"}};
 
-/* "tensors": they show it (timm.c). */
-static const struct rule POOLS[] = {{"*_dinov3*", "avg"}, {"*", "tensors"}};
+static const struct rule POOLS[] = {{"test_vit2", "avg"},      {"test_vit3", "map"},  {"*_map_*", "map"},
+                                    {"*_gap_*", "avg"},        {"*_siglip_*", "map"}, {"eva02_*_clip_*", "token"},
+                                    {"eva_*_clip_*", "token"}, {"eva*", "avg"},       {"beit3_*", "avg"},
+                                    {"*_dinov3*", "avg"},      {"*", "token"}};
 
 /* Whether tokens before the patches are pooled, too. */
 static const struct rule POOL_PREFIX[] = {{"test_vit3", "yes"}, {"*", "no"}};
@@ -117,7 +119,7 @@ struct timm_rules timm_look_up(const char *architecture)
                                .activation = look_up(ACTIVATIONS, architecture),
                                .eps = strtod(look_up(EPS, architecture), NULL),
                                .rope = look_up(ROPES, architecture),
-                               .pool = is(POOLS, architecture, "tensors") ? NULL : look_up(POOLS, architecture),
+                               .pool = look_up(POOLS, architecture),
                                .pool_prefix = is(POOL_PREFIX, architecture, "yes"),
                                .has_position = is(POSITIONS, architecture, "yes"),
                                .filter = look_up(FILTERS, architecture),

@@ -12,7 +12,7 @@ struct timm_rules {
     const char *activation; /* of a plain MLP */
     double eps;
     const char *rope; /* "none", "cat", "dinov3" */
-    const char *pool; /* NULL: the tensors show it */
+    const char *pool; /* "token", "avg", "map" */
     bool pool_prefix;
     bool has_position;  /* a learned position is added */
     const char *filter; /* how positions come to another size: "bicubic", "bilinear"; "unknown": a way vitcl lacks */

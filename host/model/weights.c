@@ -29,6 +29,7 @@ static vitcl_status find_qkv(struct finder *f, size_t block, struct linear *qkv)
         TRY(find_linear(f, ROLE_QUERY, block, qkv, width, width, c->traits & TRAIT_QUERY_BIAS));
         TRY(find_linear(f, ROLE_KEY, block, qkv, width, width, c->traits & TRAIT_KEY_BIAS));
         TRY(find_linear(f, ROLE_VALUE, block, qkv, width, width, c->traits & TRAIT_VALUE_BIAS));
+        make_matrix(&qkv->weight, width);
     }
 done:
     return status;
@@ -75,6 +76,7 @@ static vitcl_status find_mlp(struct finder *f, size_t i, struct block_weights *b
         rows = c->mlp_width;
     }
     TRY(find_linear(f, ROLE_FC1, i, &block->fc1, rows, c->width, biased));
+    make_matrix(&block->fc1.weight, c->width);
     if (c->traits & TRAIT_MLP_NORM)
         TRY(find_norm(f, ROLE_MLP_NORM, i, &block->mlp_norm, c->mlp_width));
     TRY(find_linear(f, ROLE_FC2, i, &block->fc2, c->width, c->mlp_width, biased));
