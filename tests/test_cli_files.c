@@ -99,8 +99,9 @@ static void test_pixels_go_in_again(void **state)
 /* Arrays that are not for this model, and one that is cut off, cost only themselves. */
 static void test_bad_arrays(void **state)
 {
-    static const size_t SHAPES[][4] = {{2, 3, 32, 31}, {2, 1, 32, 32}, {2, 32, 32, 3}, {6, 32, 32, 0}, {6144, 0, 0, 0}};
-    static const size_t RANKS[] = {4, 4, 4, 3, 1};
+    static const size_t SHAPES[][4] = {{2, 3, 32, 31}, {2, 1, 32, 32}, {2, 32, 32, 3},
+                                       {2, 3, 16, 64}, {6, 32, 32, 0}, {6144, 0, 0, 0}};
+    static const size_t RANKS[] = {4, 4, 4, 4, 3, 1};
     float *values = allocate(2 * PIXELS, sizeof *values);
     char array[PATH_SIZE];
     struct output output;

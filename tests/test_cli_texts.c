@@ -198,7 +198,7 @@ static void test_wrong_texts(void **state)
 {
     static const struct {
         size_t shape[3], rank;
-    } shapes[] = {{{5, 19}, 2}, {{5, 21}, 2}, {{20}, 1}, {{1, 5, 20}, 3}, {{0, 20}, 2}, {{100, 0}, 2}};
+    } shapes[] = {{{5, 19}, 2}, {{5, 21}, 2}, {{20}, 1}, {{1, 5, 20}, 3}, {{5, 20, 1}, 3}, {{0, 20}, 2}, {{100, 0}, 2}};
     static float texts[105] = {1};
     char path[PATH_SIZE], labels[PATH_SIZE];
     struct output output;
