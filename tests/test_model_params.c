@@ -218,6 +218,32 @@ static void test_variable_resolution(void **state)
     vitcl_model_destroy(&model);
 }
 
+/* The file of a processor that makes no patches does not decide how many there are. */
+static void test_variable_resolution_without_its_processor(void **state)
+{
+    char copy[PATH_SIZE], path[PATH_SIZE];
+    struct random random = {5};
+    vitcl_image image = random_image(&random, 30, 30);
+    vitcl_model *model;
+    vitcl_grid grid;
+    vitcl_error err;
+    float *pixels;
+    (void)state;
+    copy_with_size(copy, MODELS "siglip2_naflex", 16);
+    path_join(path, copy, "preprocessor_config.json");
+    json_change(path, "image_processor_type", json_string("SiglipImageProcessor"));
+    model = open_at(copy, 0, 0, VITCL_RESIZE_AS_LIBRARY);
+    assert_int_equal(info_of(model).max_patches, 16);
+    assert_int_equal(info_of(model).input, 16 * 48);
+    pixels = allocate(16 * 48, sizeof *pixels);
+    assert_int_equal(vitcl_model_preprocess(model, &image, pixels, &grid, &err), VITCL_ERROR_FORMAT);
+    assert_contains(err.message, "the preprocessor does not fit a model of the family");
+    vitcl_model_destroy(&model);
+    folder_remove(copy);
+    free(pixels);
+    free_pixels(&image);
+}
+
 /* ---- resize ------------------------------------------------------------------------------------------------------ */
 
 /* What a model makes of an image, as levels of its second channel. */
@@ -300,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_preprocessor_decides),
         cmocka_unit_test(test_pictures_of_that_size),
         cmocka_unit_test(test_variable_resolution),
+        cmocka_unit_test(test_variable_resolution_without_its_processor),
         cmocka_unit_test(test_resize),
         cmocka_unit_test(test_no_such_resize),
     };

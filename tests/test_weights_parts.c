@@ -365,18 +365,32 @@ static int tear_down(void **state)
     return rmdir(copy->folder);
 }
 
+/* One row is a matrix where it has one factor, a vector where each number has its own. */
+static void test_scale_of_one_row(void **state)
+{
+    static const float numbers[] = {1, 2, 3}, factors[] = {5, 6, 7};
+    const struct tensor_entry tensor = {
+        .dtype = DTYPE_F32, .data = (const unsigned char *)numbers, .bytes = sizeof numbers};
+    struct tensor_entry scale = {.dtype = DTYPE_F32, .data = (const unsigned char *)factors, .bytes = sizeof *factors};
+    const struct weight weight = {
+        .part = {{.tensor = &tensor, .rows = 1, .cols = 3}}, .parts = 1, .rows = 1, .cols = 3, .scale = &scale};
+    float row[3];
+    (void)state;
+    weight_read_row(&weight, 0, row);
+    assert_true(row[0] == 5 && row[1] == 10 && row[2] == 15);
+    scale.bytes = sizeof factors;
+    weight_read_row(&weight, 0, row);
+    assert_true(row[0] == 5 && row[1] == 12 && row[2] == 21);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layer_scale),
-        cmocka_unit_test(test_prefix),
-        cmocka_unit_test(test_gate),
-        cmocka_unit_test(test_biases_apart),
-        cmocka_unit_test(test_attention_pool),
-        cmocka_unit_test(test_surplus_bias),
-        cmocka_unit_test(test_two_classifiers),
-        cmocka_unit_test(test_projection_width),
-        cmocka_unit_test(test_guessed_heads),
+        cmocka_unit_test(test_scale_of_one_row), cmocka_unit_test(test_layer_scale),
+        cmocka_unit_test(test_prefix),           cmocka_unit_test(test_gate),
+        cmocka_unit_test(test_biases_apart),     cmocka_unit_test(test_attention_pool),
+        cmocka_unit_test(test_surplus_bias),     cmocka_unit_test(test_two_classifiers),
+        cmocka_unit_test(test_projection_width), cmocka_unit_test(test_guessed_heads),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -226,7 +226,8 @@ static const char *check_shape(const struct job *job, const struct npy_reader *n
         return NULL;
     snprintf(message, 256, "its shape does not fit: %s takes [B,3,%zu,%zu] or [3,%zu,%zu]%s",
              job->info.any_size ? "this run" : "this model", height, width, height, width,
-             job->info.any_size ? ", as its first .npy input has" : "; --image-size interpolates its positions");
+             job->info.any_size ? "; .npy files of one size, without pictures, are run at theirs"
+                                : "; --image-size interpolates its positions");
     return message;
 }
 

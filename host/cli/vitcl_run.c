@@ -44,7 +44,16 @@ static int run_on_device(const struct options *options, const vitcl_model *model
     return code;
 }
 
-/* Where the model's library takes images of any size, ready pixel values are run at theirs. */
+static bool all_are_ready(const struct options *options)
+{
+    for (size_t i = 0; i < options->input_count; i++)
+        if (!npy_is_npy(options->inputs[i]))
+            return false;
+    return options->input_count > 0;
+}
+
+/* Where the model's library takes images of any size, ready pixel values are run at theirs: that of the first file, and
+ * only where there are no pictures beside them. */
 static bool ready_size(const struct options *options, const vitcl_model *model, vitcl_model_params *params)
 {
     struct npy_reader npy;
@@ -53,8 +62,7 @@ static bool ready_size(const struct options *options, const vitcl_model *model, 
     bool other = false;
 
     vitcl_model_get_info(model, &info);
-    if (!info.any_size || params->image_height || options->input_count == 0 || !npy_is_npy(options->inputs[0]) ||
-        npy_open(&npy, options->inputs[0]))
+    if (!info.any_size || params->image_height || !all_are_ready(options) || npy_open(&npy, options->inputs[0]))
         return false;
     image = npy.shape + (npy.rank == 4);
     if ((npy.rank == 3 || npy.rank == 4) && image[0] == 3) {

@@ -344,7 +344,10 @@ vitcl_status config_complete(struct config *config, const struct safetensors *te
         !find_layer(config, tensors, ROLE_POOL_NORM))
         config->head = HEAD_NONE;
     projection = config->head == HEAD_PROJECTION ? find_layer(config, tensors, ROLE_PROJECTION) : NULL;
-    config->projection_width = projection ? projection->shape[0] : 0; /* config.json has it at two places */
+    config->projection_width = projection && projection->rank == 2 ? projection->shape[0] : 0;
+    if (projection && (config->projection_width < 1 || config->projection_width > MAX_WIDTH))
+        return fail(err, VITCL_ERROR_FORMAT, "\"%s\": expected the shape [E,%zu], E from 1 to %d", projection->name,
+                    config->width, MAX_WIDTH);
     if (config->head == HEAD_NONE)
         config->pool = POOL_NONE;
     return VITCL_OK;

@@ -13,7 +13,8 @@ static int compare_names(const void *left, const void *right)
 
 void safetensors_sort(struct safetensors *tensors)
 {
-    qsort(tensors->entries, tensors->count, sizeof *tensors->entries, compare_names);
+    if (tensors->count > 0)
+        qsort(tensors->entries, tensors->count, sizeof *tensors->entries, compare_names);
 }
 
 vitcl_status safetensors_open(struct safetensors *tensors, const char *path, vitcl_error *err)

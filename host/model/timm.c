@@ -175,12 +175,16 @@ static vitcl_status read_heads(struct config *c, const struct timm_rules *rules,
 static vitcl_status read_all(struct config *c, const struct timm_rules *rules, struct json_at at, struct json_at args,
                              vitcl_error *err)
 {
-    bool any_size = rules->any_size;
+    bool any_size = rules->any_size, final_norm = rules->final_norm;
     static const char *const by_name[] = {"num_heads", "act_layer", "norm_layer"};
     const char *norm_layer = NULL;
     vitcl_status status;
 
     TRY(refuse_arguments(args, err));
+    TRY(json_get_size(args, "depth", 1, MAX_LAYERS, &c->layers, err));
+    TRY(json_get_size(args, "embed_dim", 1, MAX_WIDTH, &c->width, err));
+    TRY(json_get_bool(args, "final_norm", &final_norm, err));
+    c->traits = final_norm ? TRAIT_NORM : 0; /* what timm_complete must find */
     TRY(read_heads(c, rules, args, err));
     TRY(read_pool(c, rules, args, err));
     TRY(read_rope(c, rules, args, err));
@@ -276,6 +280,7 @@ static void read_traits(struct config *c, const struct safetensors *tensors)
 /* The sizes that the shapes tell; weights.c holds all shapes against them. */
 static vitcl_status read_shapes(struct config *c, const struct safetensors *tensors, vitcl_error *err)
 {
+    size_t layers = 0;
     const struct tensor_entry *patch = look(c, tensors, ROLE_PATCH, 0, ".weight");
     const struct tensor_entry *registers = look(c, tensors, ROLE_REGISTER_TOKENS, 0, "");
     const struct tensor_entry *fc1 = look(c, tensors, ROLE_FC1, 0, ".weight");
@@ -286,6 +291,9 @@ static vitcl_status read_shapes(struct config *c, const struct safetensors *tens
         return fail(err, VITCL_ERROR_FORMAT, "the weights lack the tensor \"patch_embed.proj.weight\" [D,3,p,p]");
     if (!fc1 || !fc2 || fc1->rank != 2 || fc2->rank != 2 || !fc2->shape[1] || fc2->shape[1] > MAX_MLP_WIDTH)
         return fail(err, VITCL_ERROR_FORMAT, "the weights lack the tensor \"blocks.0.mlp.fc2.weight\" [D,M]");
+    if (c->width && c->width != patch->shape[0])
+        return fail(err, VITCL_ERROR_FORMAT, "model_args: embed_dim: %zu, but \"%s\" is for a width of %zu", c->width,
+                    patch->name, patch->shape[0]);
     c->width = patch->shape[0];
     c->patch_height = patch->shape[2];
     c->patch_width = patch->shape[3];
@@ -295,10 +303,11 @@ static vitcl_status read_shapes(struct config *c, const struct safetensors *tens
     if (registers && (registers->rank != 3 || registers->shape[1] > MAX_REGISTERS))
         return fail(err, VITCL_ERROR_FORMAT, "\"reg_token\": expected the shape [1,R,D]");
     c->registers = registers ? registers->shape[1] : 0;
-    while (c->layers < MAX_LAYERS && look(c, tensors, ROLE_NORM1, c->layers, ".weight"))
-        c->layers++;
-    if (c->layers == 0)
-        return fail(err, VITCL_ERROR_FORMAT, "the weights lack the tensor \"blocks.0.norm1.weight\"");
+    while (layers < MAX_LAYERS && look(c, tensors, ROLE_NORM1, layers, ".weight"))
+        layers++;
+    if (layers == 0 || layers < c->layers)
+        return fail(err, VITCL_ERROR_FORMAT, "the weights lack the tensor \"blocks.%zu.norm1.weight\"", layers);
+    c->layers = layers;
     if (c->heads == 0)
         c->heads = c->width < 64 ? 1 : c->width / 64;
     return VITCL_OK;
@@ -340,7 +349,11 @@ static vitcl_status read_head(struct config *c, const struct safetensors *tensor
 vitcl_status timm_complete(struct config *c, const struct safetensors *tensors, vitcl_error *err)
 {
     vitcl_status status;
+    const bool final_norm = c->traits & TRAIT_NORM;
+    c->traits = 0;
     read_traits(c, tensors);
+    if (final_norm && !(c->traits & (TRAIT_NORM | TRAIT_POOL_NORM)))
+        return fail(err, VITCL_ERROR_FORMAT, "the weights lack the tensor \"norm.weight\" (or \"fc_norm.weight\")");
     TRY(read_shapes(c, tensors, err));
     TRY(read_position(c, tensors, err));
     TRY(read_head(c, tensors, err));

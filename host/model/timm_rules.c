@@ -86,6 +86,9 @@ static const struct rule POOL_PREFIX[] = {{"test_vit3", "yes"}, {"*", "no"}};
 /* Whether a learned position is added. */
 static const struct rule POSITIONS[] = {{"*_rope_reg*", "no"}, {"*_dinov3*", "no"}, {"*_lingbot", "no"}, {"*", "yes"}};
 
+/* Whether there is a LayerNorm behind the last block, of the tokens or of what is pooled. */
+static const struct rule FINAL_NORMS[] = {{"*_radio_*", "no"}, {"vit_intern300m_*", "no"}, {"*", "yes"}};
+
 /* How positions come to another size. */
 static const struct rule FILTERS[] = {{"flexivit_*", "bilinear"},
                                       {"vit_base_*_radio_v3", "unknown"},
@@ -122,6 +125,7 @@ struct timm_rules timm_look_up(const char *architecture)
                                .pool = look_up(POOLS, architecture),
                                .pool_prefix = is(POOL_PREFIX, architecture, "yes"),
                                .has_position = is(POSITIONS, architecture, "yes"),
+                               .final_norm = is(FINAL_NORMS, architecture, "yes"),
                                .filter = look_up(FILTERS, architecture),
                                .any_size = is(ANY_SIZE, architecture, "yes")};
 }

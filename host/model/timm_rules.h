@@ -15,6 +15,7 @@ struct timm_rules {
     const char *pool; /* "token", "avg", "map" */
     bool pool_prefix;
     bool has_position;  /* a learned position is added */
+    bool final_norm;    /* a LayerNorm behind the last block */
     const char *filter; /* how positions come to another size: "bicubic", "bilinear"; "unknown": a way vitcl lacks */
     bool any_size;      /* the library takes images of any size unasked */
 };

@@ -262,11 +262,11 @@ static void read_numbers(const struct tensor_entry *tensor, size_t first, size_t
 
 static void scale_row(const struct weight *weight, size_t row, float *values)
 {
-    float factor;
-    read_numbers(weight->scale, row, 1, &factor);
+    const size_t size = weight->scale->dtype == DTYPE_F32 ? 4 : 2;
+    const bool per_row = weight->scale->bytes / size == weight->rows; /* else per number of a vector */
     for (size_t c = 0; c < weight->cols; c++) {
-        if (weight->rows == 1)
-            read_numbers(weight->scale, c, 1, &factor);
+        float factor;
+        read_numbers(weight->scale, per_row ? row : c, 1, &factor);
         values[c] *= factor;
     }
 }

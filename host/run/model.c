@@ -23,8 +23,9 @@ static vitcl_status choose_size(struct model *model, const vitcl_model_params *p
     const struct recipe *recipe = &model->recipe;
     bool by_recipe = c->any_size && model->recipe_error.status == VITCL_OK && recipe->height && recipe->width;
 
-    model->max_patches =
-        is_naflex(model) && model->recipe_error.status == VITCL_OK ? recipe->max_patches : c->max_patches;
+    model->max_patches = recipe->rule == SIZE_PATCHES && is_naflex(model) && model->recipe_error.status == VITCL_OK
+                             ? recipe->max_patches
+                             : c->max_patches;
     model->height = by_recipe ? recipe->height : c->image_height;
     model->width = by_recipe ? recipe->width : c->image_width;
     if (params->image_height && is_naflex(model))
