@@ -3,6 +3,8 @@
  */
 #include "cli_program.h"
 
+#include <unistd.h>
+
 static void test_help(void **state)
 {
     static const char *const OPTIONS[] = {"--model",        "--device",
@@ -97,6 +99,66 @@ static void test_wrong_model(void **state)
     check_and_free(&output, NULL, FIXTURES "/no such folder");
 }
 
+/* Copies of models in which one key of config.json is not what the model is: told by file and key, and nothing runs. */
+static void test_hostile_configs(void **state)
+{
+    static const struct {
+        const char *model, *key, *value, *message;
+    } rows[] = {
+        {"dinov3", "hidden_size", "1000000", "config.json: hidden_size: expected an integer from 1 to 65536"},
+        {"dinov3", "num_attention_heads", "12", "config.json: num_attention_heads: heads of size 2; rotary positions"},
+        {"dinov3", "num_register_tokens", "9", "model.safetensors: the weights do not fit config.json: "},
+        {"dinov2", "architectures", "[\"Dinov2Backbone\"]", "config.json: architectures: vitcl does not run"},
+        {"dinov2", "use_swiglu_ffn", "true", "model.safetensors: the weights "},
+        {"clip_full", "vision_config", "[]", "config.json: vision_config: expected an object, found []"},
+        {"clip_full", "vision_config", "{\"hidden_size\": 24, \"num_attention_heads\": 7}",
+         "config.json: vision_config: num_attention_heads: 7 does not divide hidden_size 24"},
+        {"beit", "layer_scale_init_value", "0",
+         "model.safetensors: the weights have a tensor that vitcl does not know"},
+        {"siglip2_full", "vision_config", "{\"num_patches\": 15}", "num_patches: 15 is not the square of a number"},
+        {"deit_teacher", "id2label", "{\"0\": \"a\"}", "has 5 classes, config.json names 1"},
+        {"deit_teacher", "model_type", "\"swin\"",
+         "config.json: model_type: vitcl does not run \"swin\"; it has vit, "},
+        {"timm_vit", "architecture", "\"resnet50\"",
+         "config.json: architecture: vitcl does not run timm's \"resnet50\""},
+        {"timm_vit", "model_args", "{\"num_heads\": 0}", "config.json: num_heads: expected an integer from 1"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char from[PATH_SIZE], copy[PATH_SIZE], path[PATH_SIZE];
+        struct output output;
+        path_join(from, FIXTURES "/models", rows[i].model);
+        folder_create(copy);
+        folder_copy(from, copy);
+        path_join(path, copy, "config.json");
+        json_change(path, rows[i].key, json_loads(rows[i].value, JSON_DECODE_ANY, NULL));
+        output = RUN(1, "-m", copy, "--info");
+        assert_contains(output.err, copy);
+        check_and_free(&output, NULL, rows[i].message);
+        folder_remove(copy);
+    }
+}
+
+/* Weights that end early, and none at all. */
+static void test_hostile_weights(void **state)
+{
+    char copy[PATH_SIZE], path[PATH_SIZE];
+    struct output output;
+    (void)state;
+    folder_create(copy);
+    folder_copy(FIXTURES "/models/dinov3", copy);
+    path_join(path, copy, "model.safetensors");
+    for (off_t size = 4000; size >= 0; size -= 1000) {
+        assert_int_equal(truncate(path, size), 0);
+        output = RUN(1, "-m", copy, "--info");
+        check_and_free(&output, NULL, path);
+    }
+    assert_int_equal(unlink(path), 0);
+    output = RUN(1, "-m", copy, "--info");
+    check_and_free(&output, NULL, "model.safetensors: no such file, nor model.safetensors.index.json");
+    folder_remove(copy);
+}
+
 static void test_info(void **state)
 {
     struct output output = RUN(0, "-m", FIXTURES "/vit/wide", "--info");
@@ -126,9 +188,14 @@ static void test_no_driver(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help),        cmocka_unit_test(test_version),
-        cmocka_unit_test(test_wrong_usage), cmocka_unit_test(test_wrong_image_sizes),
-        cmocka_unit_test(test_wrong_model), cmocka_unit_test(test_info),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_version),
+        cmocka_unit_test(test_wrong_usage),
+        cmocka_unit_test(test_wrong_image_sizes),
+        cmocka_unit_test(test_wrong_model),
+        cmocka_unit_test(test_hostile_configs),
+        cmocka_unit_test(test_hostile_weights),
+        cmocka_unit_test(test_info),
         cmocka_unit_test(test_no_driver),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -205,6 +205,27 @@ static void check_classifier(vitcl_context *context)
     vitcl_model_destroy(&model);
 }
 
+/* Other models do not read grids. */
+static void check_fixed_size(vitcl_context *context)
+{
+    static const vitcl_grid nonsense[2] = {{0, 0}, {(size_t)-1, 7}};
+    vitcl_model *model = fixture_model("vit/cls");
+    vitcl_session *session = open_session(context, model, 2, 0);
+    struct random random = {8};
+    static float pixels[2 * 3 * 32 * 32];
+    float expected[20], found[20];
+    vitcl_error err;
+
+    random_fill(&random, pixels, COUNT(pixels), 0, 1);
+    assert_ok(vitcl_session_run_pixels(session, pixels, NULL, 2, &(vitcl_results){.logits = expected}, &err), &err);
+    assert_ok(vitcl_session_run_pixels(session, pixels, nonsense, 2, &(vitcl_results){.logits = found}, &err), &err);
+    assert_memory_equal(found, expected, sizeof found);
+    if (context)
+        assert_ok(vitcl_session_verify(session, pixels, nonsense, 2, NULL, NULL, &err), &err);
+    vitcl_session_destroy(&session);
+    vitcl_model_destroy(&model);
+}
+
 static void check_all(vitcl_context *context)
 {
     check_wrong_grids(context);
@@ -212,6 +233,7 @@ static void check_all(vitcl_context *context)
     check_queue(context);
     check_images(context);
     check_classifier(context);
+    check_fixed_size(context);
 }
 
 static void test_on_the_host(void **state)
