@@ -150,9 +150,9 @@ typedef enum vitcl_resize {
 } vitcl_resize;
 
 typedef struct vitcl_model_params {
-    /* Pixels, both or none. The size to run images at: positions are interpolated as the model's library does it. 0:
-     * the model's own, or what its preprocessor makes where its library interpolates unasked. An error for a model of
-     * variable resolution, which runs each image in its own shape. */
+    /* Pixels, 1 to 65536, both or none. The size to run images at: positions are interpolated as the model's library
+     * does it. 0: the model's own, or what its preprocessor makes where its library interpolates unasked. An error for
+     * a model of variable resolution, which runs each image in its own shape. */
     size_t image_height, image_width;
     vitcl_resize resize;
 } vitcl_model_params;
@@ -207,7 +207,8 @@ VITCL_API const char *vitcl_model_label(const vitcl_model *model, size_t index);
 VITCL_API void vitcl_model_scores(const vitcl_model *model, const float *logits, float *scores);
 
 /* Compares an image's embedding [E] with those of `count` texts [count,E], of any length: scores are CLIP's softmax or
- * SigLIP's sigmoid of the scaled cosines. VITCL_ERROR_UNSUPPORTED where the folder has no logit_scale. */
+ * SigLIP's sigmoid of the scaled cosines; not a number for a text of zeros. VITCL_ERROR_UNSUPPORTED where the folder
+ * has no logit_scale. */
 VITCL_API vitcl_status vitcl_model_similarity(const vitcl_model *model, const float *embedding, const float *texts,
                                               size_t count, float *scores, vitcl_error *error);
 
@@ -245,7 +246,8 @@ typedef struct vitcl_session vitcl_session;
 typedef enum vitcl_output {
     VITCL_OUTPUT_LOGITS = 1,    /* [B,C] */
     VITCL_OUTPUT_EMBEDDING = 2, /* [B,E]: the vector the classifier reads, else image_embeds or pooler_output */
-    VITCL_OUTPUT_HIDDEN = 4     /* [B,T,D]: last_hidden_state */
+    VITCL_OUTPUT_HIDDEN = 4     /* [B,T,D]: last_hidden_state; as in the library also behind an image's last patch, in a
+                                   model of variable resolution */
 } vitcl_output;
 
 #define VITCL_MAX_BATCH 65536
