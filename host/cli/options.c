@@ -152,19 +152,43 @@ static int parse_exif(struct options *o, const char *text)
     return o->exif == EXIF_ON || strcmp(text, "off") == 0 ? 0 : usage("--exif: expected on or off, found \"%s\"", text);
 }
 
+/* Where an option's text goes as it is; NULL for other options. */
+static const char **text_of(struct options *o, int option)
+{
+    switch (option) {
+    case 'm':
+        return &o->model;
+    case 'd':
+        return &o->device;
+    case LONG_LOGITS:
+        return &o->logits;
+    case LONG_EMBED:
+        return &o->embedding;
+    case LONG_HIDDEN:
+        return &o->hidden;
+    case LONG_PIXELS:
+        return &o->pixels;
+    case LONG_LABELS:
+        return &o->labels;
+    case LONG_LABELS_EMBEDDINGS:
+        return &o->labels_embeddings;
+    default:
+        return NULL;
+    }
+}
+
 static int apply(struct options *o, int option)
 {
+    const char **text = text_of(o, option);
+    if (text) {
+        *text = optarg;
+        return 0;
+    }
     if (option >= LONG_MODE) {
         o->mode = (enum mode)(option - LONG_MODE);
         return 0;
     }
     switch (option) {
-    case 'm':
-        o->model = optarg;
-        return 0;
-    case 'd':
-        o->device = optarg;
-        return 0;
     case 'k':
         o->topk = parse_count(optarg, 1000000);
         return o->topk ? 0 : usage("--topk: expected a number from 1 to 1000000, found \"%s\"", optarg);
@@ -186,30 +210,12 @@ static int apply(struct options *o, int option)
     case LONG_JSON:
         o->json = true;
         return 0;
-    case LONG_LOGITS:
-        o->logits = optarg;
-        return 0;
-    case LONG_EMBED:
-        o->embedding = optarg;
-        return 0;
-    case LONG_HIDDEN:
-        o->hidden = optarg;
-        return 0;
-    case LONG_PIXELS:
-        o->pixels = optarg;
-        return 0;
     case LONG_IMAGE_SIZE:
         return parse_image_size(o, optarg);
     case LONG_RESIZE:
         return parse_resize(o, optarg);
     case LONG_EXIF:
         return parse_exif(o, optarg);
-    case LONG_LABELS:
-        o->labels = optarg;
-        return 0;
-    case LONG_LABELS_EMBEDDINGS:
-        o->labels_embeddings = optarg;
-        return 0;
     default: /* getopt_long has said what is wrong */
         fputs("Try: vitcl_run --help\n", stderr);
         return EXIT_USAGE;

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/size.h"
 #include "base/text.h"
+#include "model/finder.h"
 #include "model/keys.h"
 #include "model/timm.h"
 
@@ -209,6 +210,11 @@ struct grid config_grid(const struct config *config, size_t height, size_t width
     return (struct grid){height / config->patch_height, width / config->patch_width};
 }
 
+size_t config_position_prefix(const struct config *config)
+{
+    return config->position == POSITION_ALL ? config->prefix : config->position == POSITION_CLS ? 1 : 0;
+}
+
 static vitcl_status check_heads(const struct config *c, vitcl_error *err)
 {
     size_t d;
@@ -290,21 +296,6 @@ done:
 
 /* ---- what only the tensors tell ---- */
 
-/* The weight of a role's layer, under whatever name; NULL where the file has none. */
-static const struct tensor_entry *find_layer(const struct config *c, const struct safetensors *tensors, enum role role)
-{
-    for (size_t g = 0; g < GENERATIONS; g++)
-        for (size_t p = 0; c->family->prefixes[p] && (*c->family->names)[role][g]; p++) {
-            char name[160];
-            const struct tensor_entry *entry;
-            snprintf(name, sizeof name, "%s%s.weight", c->family->prefixes[p], (*c->family->names)[role][g]);
-            entry = safetensors_find(tensors, name);
-            if (entry)
-                return entry;
-        }
-    return NULL;
-}
-
 /* The architecture whose head the file has, for a config.json that names none. */
 static const struct architecture *guess_architecture(const struct config *c, const struct safetensors *tensors)
 {
@@ -319,7 +310,8 @@ static const struct architecture *guess_architecture(const struct config *c, con
                  {HEAD_NONE, ROLE_PATCH}};
     for (size_t s = 0; s < sizeof signs / sizeof *signs; s++)
         for (size_t i = 0; i < MAX_ARCHITECTURES && c->family->architectures[i].name; i++)
-            if (c->family->architectures[i].head == signs[s].head && find_layer(c, tensors, signs[s].role))
+            if (c->family->architectures[i].head == signs[s].head &&
+                finder_look(c, tensors, signs[s].role, 0, ".weight"))
                 return &c->family->architectures[i];
     return &c->family->architectures[0];
 }
@@ -338,12 +330,12 @@ vitcl_status config_complete(struct config *config, const struct safetensors *te
         set_architecture(config, guess_architecture(config, tensors));
         settle_traits(config);
     }
-    if (config->head == HEAD_POOLER && !find_layer(config, tensors, ROLE_POOLER))
+    if (config->head == HEAD_POOLER && !finder_look(config, tensors, ROLE_POOLER, 0, ".weight"))
         config->head = HEAD_NONE;
     if (config->head == HEAD_POOLED && config->family->optional_pooler && has(config, TRAIT_POOL_NORM) &&
-        !find_layer(config, tensors, ROLE_POOL_NORM))
+        !finder_look(config, tensors, ROLE_POOL_NORM, 0, ".weight"))
         config->head = HEAD_NONE;
-    projection = config->head == HEAD_PROJECTION ? find_layer(config, tensors, ROLE_PROJECTION) : NULL;
+    projection = config->head == HEAD_PROJECTION ? finder_look(config, tensors, ROLE_PROJECTION, 0, ".weight") : NULL;
     config->projection_width = projection && projection->rank == 2 ? projection->shape[0] : 0;
     if (projection && (config->projection_width < 1 || config->projection_width > MAX_WIDTH))
         return fail(err, VITCL_ERROR_FORMAT, "\"%s\": expected the shape [E,%zu], E from 1 to %d", projection->name,

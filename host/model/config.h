@@ -61,4 +61,7 @@ void config_free(struct config *config);
 /* The grid of whole patches of an image of height x width pixels. */
 struct grid config_grid(const struct config *config, size_t height, size_t width);
 
+/* Tokens before the patches that the stored position covers: its first rows are theirs. */
+size_t config_position_prefix(const struct config *config);
+
 #endif

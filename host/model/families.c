@@ -227,7 +227,7 @@ static const role_names TIMM_NAMES = {
 #define DINOV2_SHAPE                                                                                                   \
     .traits = VIT_TRAITS | TRAIT_SCALE,                                                                                \
     .switches = {QKV_BIAS_SWITCH, {"use_swiglu_ffn", false, false, TRAIT_GATED, 0}}, .any_size = true,                 \
-    .names = &DINOV2_NAMES, .ignored_by_classifier = {NULL}
+    .names = &DINOV2_NAMES
 
 #define CLIP_SHAPE(NAME)                                                                                               \
     .architectures = {{NAME "Model", HEAD_PROJECTION, POOL_CLS, TRAIT_POOL_NORM},                                      \

@@ -131,7 +131,9 @@ enum role {
     ROLE_COUNT
 };
 
-#define GENERATIONS 3 /* on the hub; transformers v5 in memory; timm */
+/* Names that one role may have in a family's files: those of the hub, of transformers v5 in memory, of timm, or of
+ * another class's layer in the same place. */
+#define GENERATIONS 3
 
 /* The names of each role. Those of linear, convolution and norm layers are without ".weight" and ".bias" (one that ends
  * with "_": without "weight" and "bias"). NULL: this generation has no such tensor. */

@@ -48,6 +48,15 @@ vitcl_status find_role(struct finder *f, enum role role, size_t block, const cha
     return VITCL_OK;
 }
 
+const struct tensor_entry *finder_look(const struct config *config, const struct safetensors *tensors, enum role role,
+                                       size_t block, const char *suffix)
+{
+    struct finder finder = {.config = config, .file = tensors};
+    const struct tensor_entry *found;
+    find_role(&finder, role, block, suffix, &found);
+    return found;
+}
+
 static vitcl_status fail_missing(struct finder *f, enum role role, size_t block, const char *suffix)
 {
     const struct family *family = f->config->family;

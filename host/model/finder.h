@@ -18,6 +18,11 @@ struct finder {
 vitcl_status find_role(struct finder *f, enum role role, size_t block, const char *suffix,
                        const struct tensor_entry **found);
 
+/* The same before there are weights to find: NULL for none, the first where a file has two, which weights_find refuses.
+ */
+const struct tensor_entry *finder_look(const struct config *config, const struct safetensors *tensors, enum role role,
+                                       size_t block, const char *suffix);
+
 /* Adds a tensor that must be there, of this shape (leading axes of length 1 do not matter), to a weight: as
  * [shape[0], the rest] below the parts it has, or where rank is 1 beside them. */
 vitcl_status find_tensor(struct finder *f, enum role role, size_t block, const char *suffix, struct weight *weight,

@@ -235,16 +235,6 @@ done:
 
 /* ---- tensors ---- */
 
-/* A tensor of a role, of block 0 where the role is a block's; NULL where the file has none. */
-static const struct tensor_entry *look(const struct config *c, const struct safetensors *tensors, enum role role,
-                                       size_t block, const char *suffix)
-{
-    struct finder finder = {.config = c, .file = tensors};
-    const struct tensor_entry *found = NULL;
-    find_role(&finder, role, block, suffix, &found); /* what is there twice is refused later */
-    return found;
-}
-
 static void read_traits(struct config *c, const struct safetensors *tensors)
 {
     static const struct {
@@ -271,7 +261,7 @@ static void read_traits(struct config *c, const struct safetensors *tensors)
         {ROLE_POOL_NORM, ".weight", TRAIT_POOL_NORM},
     };
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
-        if (look(c, tensors, signs[i].role, 0, signs[i].suffix))
+        if (finder_look(c, tensors, signs[i].role, 0, signs[i].suffix))
             c->traits |= signs[i].trait;
     if (!(c->traits & TRAIT_PRE_NORM))
         c->traits |= TRAIT_PATCH_BIAS;
@@ -281,10 +271,10 @@ static void read_traits(struct config *c, const struct safetensors *tensors)
 static vitcl_status read_shapes(struct config *c, const struct safetensors *tensors, vitcl_error *err)
 {
     size_t layers = 0;
-    const struct tensor_entry *patch = look(c, tensors, ROLE_PATCH, 0, ".weight");
-    const struct tensor_entry *registers = look(c, tensors, ROLE_REGISTER_TOKENS, 0, "");
-    const struct tensor_entry *fc1 = look(c, tensors, ROLE_FC1, 0, ".weight");
-    const struct tensor_entry *fc2 = look(c, tensors, ROLE_FC2, 0, ".weight");
+    const struct tensor_entry *patch = finder_look(c, tensors, ROLE_PATCH, 0, ".weight");
+    const struct tensor_entry *registers = finder_look(c, tensors, ROLE_REGISTER_TOKENS, 0, "");
+    const struct tensor_entry *fc1 = finder_look(c, tensors, ROLE_FC1, 0, ".weight");
+    const struct tensor_entry *fc2 = finder_look(c, tensors, ROLE_FC2, 0, ".weight");
 
     if (!patch || patch->rank != 4 || !patch->shape[0] || !patch->shape[2] || !patch->shape[3] ||
         patch->shape[0] > MAX_WIDTH || patch->shape[2] > MAX_SIDE || patch->shape[3] > MAX_SIDE)
@@ -303,7 +293,7 @@ static vitcl_status read_shapes(struct config *c, const struct safetensors *tens
     if (registers && (registers->rank != 3 || registers->shape[1] > MAX_REGISTERS))
         return fail(err, VITCL_ERROR_FORMAT, "\"reg_token\": expected the shape [1,R,D]");
     c->registers = registers ? registers->shape[1] : 0;
-    while (layers < MAX_LAYERS && look(c, tensors, ROLE_NORM1, layers, ".weight"))
+    while (layers < MAX_LAYERS && finder_look(c, tensors, ROLE_NORM1, layers, ".weight"))
         layers++;
     if (layers == 0 || layers < c->layers)
         return fail(err, VITCL_ERROR_FORMAT, "the weights lack the tensor \"blocks.%zu.norm1.weight\"", layers);
@@ -316,7 +306,7 @@ static vitcl_status read_shapes(struct config *c, const struct safetensors *tens
 /* Whether the stored position covers the tokens before the patches shows in its number of rows. */
 static vitcl_status read_position(struct config *c, const struct safetensors *tensors, vitcl_error *err)
 {
-    const struct tensor_entry *position = look(c, tensors, ROLE_POSITION, 0, "");
+    const struct tensor_entry *position = finder_look(c, tensors, ROLE_POSITION, 0, "");
     const struct grid grid = config_grid(c, c->image_height, c->image_width);
     if (!position && c->position != POSITION_NONE)
         return fail(err, VITCL_ERROR_FORMAT, "the weights lack the tensor \"pos_embed\"");
@@ -329,7 +319,7 @@ static vitcl_status read_position(struct config *c, const struct safetensors *te
 
 static vitcl_status read_head(struct config *c, const struct safetensors *tensors, vitcl_error *err)
 {
-    const struct tensor_entry *head = look(c, tensors, ROLE_CLASSIFIER, 0, ".weight");
+    const struct tensor_entry *head = finder_look(c, tensors, ROLE_CLASSIFIER, 0, ".weight");
     bool two = c->traits & TRAIT_DIST;
     if (c->pool == POOL_NONE && head)
         return fail(err, VITCL_ERROR_UNSUPPORTED, "global_pool: a classifier of every token is not supported");

@@ -88,18 +88,13 @@ done:
 
 /* ---- what stands before and behind the blocks ---- */
 
-static size_t position_rows(const struct config *c)
-{
-    size_t patches = c->grid_height * c->grid_width;
-    return c->position == POSITION_PATCHES ? patches : c->position == POSITION_CLS ? patches + 1 : c->tokens;
-}
-
 static vitcl_status find_embeddings(struct finder *f)
 {
     vitcl_status status = VITCL_OK;
     const struct config *c = f->config;
     struct weights *w = f->weights;
-    size_t token[] = {c->width}, registers[] = {c->registers, c->width}, position[] = {position_rows(c), c->width};
+    size_t token[] = {c->width}, registers[] = {c->registers, c->width},
+           position[] = {config_position_prefix(c) + c->grid_height * c->grid_width, c->width};
     size_t columns = 3 * c->patch_height * c->patch_width;
 
     if (c->traits & TRAIT_CLS)

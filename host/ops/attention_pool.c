@@ -7,21 +7,16 @@ static void cost(const struct plan *plan, struct step *step)
 {
     const struct geometry *g = &plan->geometry;
     double count = (double)g->batch * (double)g->width;
-    double tokens = (double)plan->tensors[step->input[0]].rows / (double)g->batch;
+    double tokens = (double)g->tokens;
     step->flops = 4 * count * tokens;
     step->bytes = sizeof(float) * count * (2 * tokens + 1);
-}
-
-static size_t tokens_of(const struct plan *plan, const struct step *step)
-{
-    return plan->tensors[step->input[0]].rows / plan->geometry.batch;
 }
 
 static void reference(const struct plan *plan, const struct step *step, float *const *data, size_t first, size_t last)
 {
     const struct geometry *g = &plan->geometry;
     const float *lengths = optional(data, step->input[1]);
-    size_t tokens = tokens_of(plan, step);
+    size_t tokens = plan->geometry.tokens;
     for (size_t image = first; image < last; image++) {
         for (size_t h = 0; h < g->heads; h++) {
             const float *k = data[step->input[0]] + (image * tokens + step->first) * 2 * g->width + h * g->head_size;
@@ -46,7 +41,7 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
     if (masked)
         add_arg(out, arg_tensor(step->input[1]));
     add_arg(out, arg_tensor(step->output[0]));
-    add_arg(out, arg_int(tokens_of(plan, step)));
+    add_arg(out, arg_int(plan->geometry.tokens));
     add_arg(out, arg_int(step->first));
     add_arg(out, arg_int(g->heads));
     add_arg(out, arg_int(g->head_size));

@@ -5,15 +5,10 @@
 #include <math.h>
 #include <string.h>
 
-static size_t tokens_of(const struct plan *plan, const struct step *step)
-{
-    return plan->tensors[step->input[0]].rows / plan->geometry.batch;
-}
-
 static void cost(const struct plan *plan, struct step *step)
 {
     const struct tensor *pooled = &plan->tensors[step->output[0]];
-    double read = (double)tokens_of(plan, step) * (double)plan->geometry.batch * (double)plan->geometry.width;
+    double read = (double)plan->geometry.tokens * (double)plan->geometry.batch * (double)plan->geometry.width;
     bool copies = step->pool == POOL_CLS || step->pool == POOL_CLS_DIST;
     double written = (double)pooled->rows * (double)pooled->cols;
     step->flops = copies ? 0 : read;
@@ -36,7 +31,7 @@ static float pool_column(const float *x, size_t width, size_t count, enum pool p
 static void reference(const struct plan *plan, const struct step *step, float *const *data, size_t first, size_t last)
 {
     size_t width = plan->geometry.width, columns = plan->tensors[step->output[0]].cols;
-    size_t tokens = tokens_of(plan, step), skip = step->first;
+    size_t tokens = plan->geometry.tokens, skip = step->first;
     size_t copied = step->pool == POOL_CLS || step->pool == POOL_CLS_DIST ? columns : columns - width;
     const float *lengths = optional(data, step->input[1]);
     for (size_t image = first; image < last; image++) {
@@ -58,7 +53,7 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
     if (masked)
         add_arg(out, arg_tensor(step->input[1]));
     add_arg(out, arg_tensor(step->output[0]));
-    add_arg(out, arg_int(tokens_of(plan, step)));
+    add_arg(out, arg_int(plan->geometry.tokens));
     add_arg(out, arg_int(plan->geometry.width));
     add_arg(out, arg_int(pooled->cols));
     add_arg(out, arg_int(step->first));

@@ -32,12 +32,6 @@ static void resize_rows(struct builder *b, const struct weight *weight, size_t f
     free(rows);
 }
 
-/* The stored rows are those of prefix tokens, then those of the patches. */
-static size_t stored_prefix(const struct config *c)
-{
-    return c->position == POSITION_ALL ? c->prefix : c->position == POSITION_CLS ? 1 : 0;
-}
-
 const struct weight *position_of(struct builder *b, const struct weights *weights)
 {
     const struct geometry *g = &b->plan->geometry;
@@ -45,7 +39,7 @@ const struct weight *position_of(struct builder *b, const struct weights *weight
     const struct grid native = {c->grid_height, c->grid_width}, grid = {g->grid_height, g->grid_width};
     struct computed *position;
 
-    if (c->position != POSITION_NONE && stored_prefix(c) == g->prefix && native.height == grid.height &&
+    if (c->position != POSITION_NONE && config_position_prefix(c) == g->prefix && native.height == grid.height &&
         native.width == grid.width)
         return &weights->position;
     position = make(b, g->tokens, g->width);
@@ -53,9 +47,9 @@ const struct weight *position_of(struct builder *b, const struct weights *weight
         return NULL;
     if (c->position == POSITION_NONE)
         return &position->weight;
-    copy_rows(&weights->position, 0, stored_prefix(c), position->values);
-    resize_rows(b, &weights->position, stored_prefix(c), native, c->filter, position->values + g->prefix * g->width,
-                grid);
+    copy_rows(&weights->position, 0, config_position_prefix(c), position->values);
+    resize_rows(b, &weights->position, config_position_prefix(c), native, c->filter,
+                position->values + g->prefix * g->width, grid);
     return &position->weight;
 }
 

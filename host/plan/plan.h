@@ -156,6 +156,9 @@ vitcl_status plan_place(struct plan *plan, size_t align, vitcl_error *err);
 /* describe.c: the whole plan as text, which the caller frees. */
 vitcl_status plan_describe(const struct plan *plan, char **text, vitcl_error *err);
 
+/* tensors.c: bytes of the first `count` images of an activation [B,..], without padding. */
+size_t plan_image_bytes(const struct plan *plan, int tensor, size_t count);
+
 void plan_free(struct plan *plan);
 
 #endif

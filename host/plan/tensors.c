@@ -101,6 +101,12 @@ struct computed *plan_add_computed(struct plan *plan, size_t rows, size_t cols)
     return c;
 }
 
+size_t plan_image_bytes(const struct plan *plan, int tensor, size_t count)
+{
+    const struct tensor *t = &plan->tensors[tensor];
+    return t->rows * t->cols / plan->geometry.batch * count * sizeof(float);
+}
+
 void plan_free(struct plan *plan)
 {
     while (plan->computed) {

@@ -17,24 +17,19 @@ static void list(const struct inputs *inputs, const struct plan *plan, struct pa
     pairs[2] = (struct pair){plan->lengths, inputs->lengths};
 }
 
-static size_t bytes_of(const struct plan *plan, int tensor, size_t count)
-{
-    const struct tensor *t = &plan->tensors[tensor];
-    return t->rows * t->cols / plan->geometry.batch * count * sizeof(float);
-}
-
 /* What a run of `count` images brings of an input. Every image has a length, also one that this run does not have: what
  * another tensor left at its place would send a kernel anywhere. */
 static size_t bytes_to_bring(const struct plan *plan, int tensor, size_t count)
 {
-    return bytes_of(plan, tensor, tensor == plan->lengths ? plan->geometry.batch : count);
+    return plan_image_bytes(plan, tensor, tensor == plan->lengths ? plan->geometry.batch : count);
 }
 
-static vitcl_status allocate(const struct plan *plan, int tensor, float **memory, vitcl_error *err)
+vitcl_status batch_allocate(const struct plan *plan, int tensor, float **memory, vitcl_error *err)
 {
-    size_t bytes = tensor == NO_TENSOR ? 0 : bytes_of(plan, tensor, plan->geometry.batch);
+    size_t bytes;
     if (tensor == NO_TENSOR)
         return VITCL_OK;
+    bytes = plan_image_bytes(plan, tensor, plan->geometry.batch);
     *memory = calloc(bytes, 1);
     return *memory ? VITCL_OK : fail_memory(err, bytes);
 }
@@ -43,9 +38,9 @@ vitcl_status inputs_create(struct inputs *inputs, const struct plan *plan, vitcl
 {
     vitcl_status status;
     memset(inputs, 0, sizeof *inputs);
-    TRY(allocate(plan, plan->pixels, &inputs->pixels, err));
-    TRY(allocate(plan, plan->position, &inputs->position, err));
-    TRY(allocate(plan, plan->lengths, &inputs->lengths, err));
+    TRY(batch_allocate(plan, plan->pixels, &inputs->pixels, err));
+    TRY(batch_allocate(plan, plan->position, &inputs->position, err));
+    TRY(batch_allocate(plan, plan->lengths, &inputs->lengths, err));
     for (size_t i = 0; inputs->lengths && i < plan->geometry.batch; i++)
         inputs->lengths[i] = 1; /* of images that no run has had yet: nothing must divide by 0 */
 done:

@@ -12,6 +12,9 @@ struct inputs {
     float *lengths;  /* [B]; NULL likewise */
 };
 
+/* Host memory for a whole batch of an input or output, all zero; NO_TENSOR needs none. */
+vitcl_status batch_allocate(const struct plan *plan, int tensor, float **memory, vitcl_error *err);
+
 vitcl_status inputs_create(struct inputs *inputs, const struct plan *plan, vitcl_error *err);
 void inputs_destroy(struct inputs *inputs);
 

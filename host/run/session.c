@@ -9,25 +9,6 @@ const struct facts NO_DEVICE = {.is_cpu = true, .max_work_group = 64, .buffer_al
 
 /* ---- slots ---- */
 
-static size_t numbers_in(const struct session *s, int tensor)
-{
-    return s->plan.tensors[tensor].rows * s->plan.tensors[tensor].cols;
-}
-
-/* The same for one image of the batch. */
-static size_t numbers_per_image(const struct session *s, int tensor)
-{
-    return numbers_in(s, tensor) / s->plan.geometry.batch;
-}
-
-static vitcl_status allocate(const struct session *s, int tensor, float **memory, vitcl_error *err)
-{
-    if (tensor == NO_TENSOR)
-        return VITCL_OK;
-    *memory = calloc(numbers_in(s, tensor), sizeof **memory);
-    return *memory ? VITCL_OK : fail_memory(err, numbers_in(s, tensor) * sizeof **memory);
-}
-
 static vitcl_status create_slots(struct session *s, vitcl_error *err)
 {
     vitcl_status status = VITCL_OK;
@@ -35,7 +16,7 @@ static vitcl_status create_slots(struct session *s, vitcl_error *err)
         struct slot *slot = &s->slots[i];
         TRY(inputs_create(&slot->inputs, &s->plan, err));
         for (size_t k = 0; k < OUTPUT_COUNT; k++)
-            TRY(allocate(s, s->plan.outputs[k], &slot->outputs[k], err));
+            TRY(batch_allocate(&s->plan, s->plan.outputs[k], &slot->outputs[k], err));
     }
 done:
     return status;
@@ -102,7 +83,7 @@ static struct slot *next_slot(struct session *s)
 
 size_t session_image_size(const struct session *session)
 {
-    return numbers_per_image(session, session->plan.pixels);
+    return plan_image_bytes(&session->plan, session->plan.pixels, 1) / sizeof(float);
 }
 
 float *session_next_pixels(struct session *session)
@@ -116,12 +97,6 @@ vitcl_status session_set_grid(struct session *session, size_t image, vitcl_grid 
                            (struct grid){grid.height, grid.width}, err);
 }
 
-/* Bytes of the first `count` images of a tensor. */
-static size_t bytes_of(const struct session *s, int tensor, size_t count)
-{
-    return count * numbers_per_image(s, tensor) * sizeof(float);
-}
-
 static vitcl_status submit_to_device(struct session *s, struct slot *slot, vitcl_error *err)
 {
     vitcl_status status;
@@ -130,8 +105,8 @@ static vitcl_status submit_to_device(struct session *s, struct slot *slot, vitcl
     for (size_t k = 0; k < OUTPUT_COUNT; k++) {
         int output = s->plan.outputs[k];
         if (output != NO_TENSOR)
-            TRY(buffer_read(executor_buffer(s->executor, output), slot->outputs[k], bytes_of(s, output, slot->count),
-                            err));
+            TRY(buffer_read(executor_buffer(s->executor, output), slot->outputs[k],
+                            plan_image_bytes(&s->plan, output, slot->count), err));
     }
     TRY(mark_create(&slot->mark, s->device, err));
 done:
@@ -148,7 +123,7 @@ static void run_on_host(struct session *s, struct slot *slot)
     for (size_t k = 0; k < OUTPUT_COUNT; k++) {
         int output = s->plan.outputs[k];
         if (output != NO_TENSOR)
-            memcpy(slot->outputs[k], data[output], bytes_of(s, output, slot->count));
+            memcpy(slot->outputs[k], data[output], plan_image_bytes(&s->plan, output, slot->count));
     }
 }
 
@@ -171,7 +146,7 @@ static void copy_results(const struct session *s, const struct slot *slot, const
     float *const to[OUTPUT_COUNT] = {results->logits, results->embedding, results->hidden};
     for (size_t k = 0; k < OUTPUT_COUNT; k++)
         if (to[k] && slot->outputs[k])
-            memcpy(to[k], slot->outputs[k], bytes_of(s, s->plan.outputs[k], slot->count));
+            memcpy(to[k], slot->outputs[k], plan_image_bytes(&s->plan, s->plan.outputs[k], slot->count));
 }
 
 vitcl_status session_wait(struct session *session, const vitcl_results *results, vitcl_error *err)
