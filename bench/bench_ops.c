@@ -98,7 +98,7 @@ static vitcl_status measure_fma(struct device *device, struct buffer *buffer, do
     for (size_t i = 0; i < sizeof KERNELS / sizeof *KERNELS; i++) {
         struct timing timing;
         double rate;
-        TRY(kernel_create(&run.kernel, device, "peak", KERNELS[i].name, err));
+        TRY(kernel_create(&run.kernel, device, "peak", "", KERNELS[i].name, err));
         TRY(kernel_set_buffer(run.kernel, 0, buffer, err));
         TRY(kernel_set_int(run.kernel, 1, ROUNDS, err));
         TRY(kernel_set_float(run.kernel, 2, 0.5f, err));
@@ -123,7 +123,7 @@ static vitcl_status measure_copy(struct device *device, double *bytes, vitcl_err
     TRY(buffer_create(&from, device, SIZE, "copy source", err));
     TRY(buffer_create(&to, device, SIZE, "copy target", err));
     TRY(buffer_clear(from, err));
-    TRY(kernel_create(&run.kernel, device, "peak", "copy_peak", err));
+    TRY(kernel_create(&run.kernel, device, "peak", "", "copy_peak", err));
     TRY(kernel_set_buffer(run.kernel, 0, from, err));
     TRY(kernel_set_buffer(run.kernel, 1, to, err));
     TRY(time_runs(device, enqueue_kernel, &run, 1, &timing, err));

@@ -74,10 +74,11 @@ vitcl_status mark_wait(struct mark **mark, vitcl_error *err);
 /* Enqueues filling a whole buffer with zero bytes. */
 vitcl_status buffer_clear(struct buffer *buffer, vitcl_error *err);
 
-/* ---- program.c: kernels. A program is compiled when its first kernel is made. ---- */
+/* ---- program.c: kernels. A program, a file of cl/ with its options (" -D NAME=VALUE"...; "" for none), is compiled
+ * when its first kernel is made. ---- */
 
-vitcl_status kernel_create(struct kernel **kernel, struct device *device, const char *program, const char *name,
-                           vitcl_error *err);
+vitcl_status kernel_create(struct kernel **kernel, struct device *device, const char *program, const char *options,
+                           const char *name, vitcl_error *err);
 void kernel_destroy(struct kernel **kernel);
 vitcl_status kernel_set_buffer(struct kernel *kernel, size_t index, const struct buffer *buffer, vitcl_error *err);
 vitcl_status kernel_set_int(struct kernel *kernel, size_t index, int value, vitcl_error *err);

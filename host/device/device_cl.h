@@ -10,12 +10,14 @@
 #include "device/device.h"
 #include "device/select.h"
 
+/* A file of cl/ compiled with some options. */
 struct compiled {
     const char *stem;
+    char options[128];
     cl_program program;
 };
 
-#define MAX_PROGRAMS 32
+#define MAX_PROGRAMS 64
 
 struct device {
     cl_device_id id;

@@ -39,17 +39,20 @@ static vitcl_status fail_build(vitcl_error *err, cl_int code, struct device *dev
     return status;
 }
 
-static vitcl_status compile(struct device *device, const char *stem, cl_program *program, vitcl_error *err)
+static vitcl_status compile(struct device *device, const char *stem, const char *options, cl_program *program,
+                            vitcl_error *err)
 {
     const char *sources[2] = {KERNEL_SOURCES[0].text, find_source(stem)};
+    char all_options[sizeof((struct compiled *)0)->options + sizeof BUILD_OPTIONS];
     cl_int code;
     if (!sources[1])
         return fail(err, VITCL_ERROR_ARGUMENT, "there is no kernel file cl/%s.cl", stem);
-    log_line(&device->log, VITCL_LOG_PROGRESS, "compiling %s.cl for %s", stem, device->description);
+    log_line(&device->log, VITCL_LOG_PROGRESS, "compiling %s.cl%s for %s", stem, options, device->description);
     *program = clCreateProgramWithSource(device->context, 2, sources, NULL, &code);
     if (!*program)
         return fail_cl(err, code, "clCreateProgramWithSource", "cl/%s.cl", stem);
-    code = clBuildProgram(*program, 1, &device->id, BUILD_OPTIONS, NULL, NULL);
+    snprintf(all_options, sizeof all_options, BUILD_OPTIONS "%s", options);
+    code = clBuildProgram(*program, 1, &device->id, all_options, NULL, NULL);
     if (code != CL_SUCCESS) {
         vitcl_status status = fail_build(err, code, device, *program, stem);
         clReleaseProgram(*program);
@@ -58,30 +61,38 @@ static vitcl_status compile(struct device *device, const char *stem, cl_program 
     return VITCL_OK;
 }
 
-/* The compiled program of a file, from this device's list or new. */
-static vitcl_status get_program(struct device *device, const char *stem, cl_program *program, vitcl_error *err)
+/* The compiled program of a file with these options, from this device's list or new. */
+static vitcl_status get_program(struct device *device, const char *stem, const char *options, cl_program *program,
+                                vitcl_error *err)
 {
+    struct compiled *compiled;
     vitcl_status status;
     for (size_t i = 0; i < device->program_count; i++) {
-        if (strcmp(device->programs[i].stem, stem) == 0) {
-            *program = device->programs[i].program;
+        compiled = &device->programs[i];
+        if (strcmp(compiled->stem, stem) == 0 && strcmp(compiled->options, options) == 0) {
+            *program = compiled->program;
             return VITCL_OK;
         }
     }
     if (device->program_count == MAX_PROGRAMS)
-        return fail(err, VITCL_ERROR_OPENCL, "more than %d kernel files are in use", MAX_PROGRAMS);
-    status = compile(device, stem, program, err);
-    if (status == VITCL_OK)
-        device->programs[device->program_count++] = (struct compiled){stem, *program};
-    return status;
+        return fail(err, VITCL_ERROR_OPENCL, "more than %d programs are in use", MAX_PROGRAMS);
+    compiled = &device->programs[device->program_count];
+    snprintf(compiled->options, sizeof compiled->options, "%s", options);
+    status = compile(device, stem, options, program, err);
+    if (status != VITCL_OK)
+        return status;
+    compiled->stem = stem;
+    compiled->program = *program;
+    device->program_count++;
+    return VITCL_OK;
 }
 
-vitcl_status kernel_create(struct kernel **kernel, struct device *device, const char *program, const char *name,
-                           vitcl_error *err)
+vitcl_status kernel_create(struct kernel **kernel, struct device *device, const char *program, const char *options,
+                           const char *name, vitcl_error *err)
 {
     cl_int code;
     cl_program compiled = NULL;
-    vitcl_status status = get_program(device, program, &compiled, err);
+    vitcl_status status = get_program(device, program, options, &compiled, err);
     *kernel = NULL;
     if (status != VITCL_OK)
         return status;

@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct operation *const OPERATIONS[OP_COUNT] = {
@@ -105,6 +106,17 @@ static void give_variant(struct plan *plan, struct step *step, const struct vari
         plan->tensors[step->weight[0]].layout = variant->layout;
 }
 
+/* The first variant that can run there, and why; the last one always can. */
+static const struct variant *first_fit(const struct operation *operation, const struct facts *facts,
+                                       const char **reason)
+{
+    size_t v = 0;
+    *reason = operation->variants[1] ? "the first that can run here" : "the only variant";
+    while (operation->variants[v]->obstacle && operation->variants[v]->obstacle(facts))
+        v++;
+    return operation->variants[v];
+}
+
 vitcl_status ops_select(struct plan *plan, const struct facts *facts, const char *overrides, vitcl_error *err)
 {
     const struct variant *chosen[OP_COUNT] = {0};
@@ -116,9 +128,10 @@ vitcl_status ops_select(struct plan *plan, const struct facts *facts, const char
         operation_of(plan->steps[s].op)->cost(plan, &plan->steps[s]);
     for (size_t op = 0; op < OP_COUNT; op++) {
         const struct operation *operation = OPERATIONS[op];
-        reason[op] = chosen[op] ? "asked for" : "the only variant";
+        reason[op] = "asked for";
         if (!chosen[op])
-            chosen[op] = operation->choose ? operation->choose(plan, facts, &reason[op]) : operation->variants[0];
+            chosen[op] = operation->choose ? operation->choose(plan, facts, &reason[op])
+                                           : first_fit(operation, facts, &reason[op]);
     }
     for (size_t s = 0; s < plan->step_count; s++) {
         enum op op = plan->steps[s].op;
@@ -158,6 +171,12 @@ struct launch make_launch(const char *program, const char *kernel, const struct 
 void add_arg(struct launch *launch, struct arg arg)
 {
     launch->args[launch->arg_count++] = arg;
+}
+
+void add_option(struct launch *launch, const char *name, size_t value)
+{
+    size_t length = strlen(launch->options);
+    snprintf(launch->options + length, sizeof launch->options - length, " -D %s=%zu", name, value);
 }
 
 const float *optional(float *const *data, int tensor)

@@ -24,6 +24,7 @@ struct arg {
  * are the first three arguments (x, w, y). */
 struct launch {
     const char *program; /* the stem of its file in cl/ */
+    char options[80];    /* for its compiler: " -D HEIGHT=12"; "" for none. See add_option */
     const char *kernel;
     struct arg args[MAX_ARGS];
     size_t arg_count;
@@ -52,8 +53,8 @@ struct operation {
      * of the step's first output, so that threads can share a step. */
     void (*reference)(const struct plan *plan, const struct step *step, float *const *data, size_t first, size_t last);
     const struct variant *variants[MAX_VARIANTS]; /* ends with NULL or at the end; the last one is `portable` */
-    /* The variant that is best for this plan on this device, among those without obstacle, and why. NULL where there
-     * is only one. */
+    /* The variant that is best for this plan's steps on this device, among those without obstacle, and why. NULL where
+     * it is the first without. */
     const struct variant *(*choose)(const struct plan *plan, const struct facts *facts, const char **reason);
 };
 
@@ -78,6 +79,9 @@ struct arg arg_float(float value);
 struct launch make_launch(const char *program, const char *kernel, const struct facts *facts, size_t group,
                           const size_t items[3]);
 void add_arg(struct launch *launch, struct arg arg);
+
+/* Compiles the launch's program with `name` defined as `value`. */
+void add_option(struct launch *launch, const char *name, size_t value);
 
 /* One plain element-wise activation in double. */
 double activate(enum activation activation, double x);

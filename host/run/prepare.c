@@ -100,7 +100,7 @@ static vitcl_status set_arg(struct executor *e, struct kernel *kernel, size_t in
 static vitcl_status prepare_kernel(struct executor *e, struct prepared *prepared, size_t *max_group, vitcl_error *err)
 {
     struct launch *launch = &prepared->launch;
-    vitcl_status status = kernel_create(&prepared->kernel, e->device, launch->program, launch->kernel, err);
+    vitcl_status status = kernel_create(&prepared->kernel, e->device, launch->program, launch->options, launch->kernel, err);
     for (size_t i = 0; i < launch->arg_count && status == VITCL_OK; i++)
         status = set_arg(e, prepared->kernel, i, &launch->args[i], err);
     return status == VITCL_OK ? kernel_max_group(prepared->kernel, max_group, err) : status;
