@@ -35,3 +35,84 @@
 
 DEFINE_ACTIVATE(float)
 DEFINE_ACTIVATE(float8)
+
+/* ---- vectors of the device's own width, for kernels that a CPU runs ---- */
+
+#ifndef VECTOR
+#define VECTOR 16 /* floats in a register: facts.vector_width */
+#endif
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b)  JOIN_(a, b)
+#define vfloat      JOIN(float, VECTOR)
+#define vint        JOIN(int, VECTOR)
+#define as_vfloat   JOIN(as_float, VECTOR)
+#define as_vint     JOIN(as_int, VECTOR)
+#define load_vector  JOIN(vload, VECTOR)
+#define store_vector JOIN(vstore, VECTOR)
+
+/* 2^x. Adding 1.5 * 2^23 rounds x to a whole number, whose bits then count up from that sum's; 2 to the rest, within
+ * half of 1, is a minimax polynomial (relative error 8e-8), and the whole number goes into its exponent. */
+static inline vfloat vexp2(vfloat x)
+{
+    const vfloat limited = x < -126.0f ? -126.0f : x > 127.0f ? 127.0f : x; /* NaN stays NaN */
+    const vfloat shifted = limited + 12582912.0f;
+    const vfloat rest = limited - (shifted - 12582912.0f);
+    vfloat y = 0.001327647f;
+    y = fma(y, rest, 0.009675541f);
+    y = fma(y, rest, 0.055507135f);
+    y = fma(y, rest, 0.2402212f);
+    y = fma(y, rest, 0.69314694f);
+    y = fma(y, rest, 1.0000001f);
+    return as_vfloat(as_vint(y) + (as_vint(shifted) << 23));
+}
+
+static inline vfloat vexp(vfloat x)
+{
+    return vexp2(1.44269504f * x);
+}
+
+/* x / 2 * (1 + erf(x / sqrt(2))). erf(x / sqrt(2)) / x is a minimax polynomial in x^2 where |x| is at most 5.3: the
+ * variable runs from -1 to 1 there, so that rounding errors stay small. Error of the erf 2e-7. */
+static inline vfloat vgelu(vfloat x)
+{
+    const vfloat near = x < -5.3f ? -5.3f : x > 5.3f ? 5.3f : x;
+    const vfloat v = fma(near, 0.071199715f * near, -1.0f);
+    vfloat y = 0.00062046055f;
+    y = fma(y, v, -0.0015641991f);
+    y = fma(y, v, 0.0012982524f);
+    y = fma(y, v, -0.0020890003f);
+    y = fma(y, v, 0.00647086f);
+    y = fma(y, v, -0.011814154f);
+    y = fma(y, v, 0.017537188f);
+    y = fma(y, v, -0.026309872f);
+    y = fma(y, v, 0.037887346f);
+    y = fma(y, v, -0.050612155f);
+    y = fma(y, v, 0.06415406f);
+    y = fma(y, v, -0.079176195f);
+    y = fma(y, v, 0.09852858f);
+    y = fma(y, v, -0.13303706f);
+    y = fma(y, v, 0.26678512f);
+    return x < -5.3f ? 0.0f : 0.5f * x * fma(y, near, 1.0f);
+}
+
+/* As activate_float, where (1 + tanh(x)) / 2 = 1 - 1 / (1 + exp(2x)). */
+static inline vfloat vactivate(vfloat x, int activation)
+{
+    switch (activation) {
+    case GELU:
+        return vgelu(x);
+    case GELU_TANH:
+        return x - x / (1.0f + vexp(1.59576912f * (x + 0.044715f * x * x * x)));
+    case QUICK_GELU:
+        return x / (1.0f + vexp(-1.702f * x));
+    case SILU:
+        return x / (1.0f + vexp(-x));
+    case RELU:
+        return x < 0.0f ? 0.0f : x;
+    case TANH:
+        return tanh(x);
+    default:
+        return x;
+    }
+}

@@ -196,9 +196,12 @@ static const char *obstacle(const struct suite *suite, size_t v)
 
 void suite_run(struct suite *suite, const struct job *job)
 {
-    for (size_t v = 0; v < MAX_VARIANTS && operation_of(suite->op)->variants[v]; v++)
+    const struct random start = suite->random;
+    for (size_t v = 0; v < MAX_VARIANTS && operation_of(suite->op)->variants[v]; v++) {
+        suite->random = start;
         if (!obstacle(suite, v))
             run_variant(suite, job, v);
+    }
     suite->jobs++;
 }
 

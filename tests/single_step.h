@@ -71,7 +71,7 @@ void poison(float *values, size_t count);
 
 /* ---- for tests ---- */
 
-/* Runs a job in every variant that can run on the device, each on numbers of its own. */
+/* Runs a job in every variant that can run on the device, on the same numbers. */
 void suite_run(struct suite *suite, const struct job *job);
 
 /* Prints the largest deviations, and SKIP for the variants that can not run. */

@@ -25,7 +25,7 @@ static const char *variant_of(enum op op, const char *overrides, const struct fa
     return name;
 }
 
-/* CLBlast where a GPU has enough to do that its compilation pays. */
+/* CLBlast where a GPU has enough to do that its compilation pays; panels where a CPU has vectors. */
 static void test_unasked(void **state)
 {
     const struct {
@@ -33,8 +33,8 @@ static void test_unasked(void **state)
         size_t batch; /* the digits model does 2 GFLOP of matmul in about 80 images */
         const char *matmul;
     } rows[] = {
-        {&CPU, 1, "portable"}, {&CPU, 1000, "portable"}, {&NO_COMPILER, 1000, "portable"},
-        {&GPU, 1, "portable"}, {&GPU, 60, "portable"},   {&GPU, 100, "clblast"},
+        {&CPU, 1, "portable"},  {&CPU, 1000, "portable"}, {&NO_COMPILER, 1000, "portable"}, {&GPU, 1, "portable"},
+        {&GPU, 60, "portable"}, {&GPU, 100, "clblast"},   {&VECTOR_CPU, 1, "panel"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -76,6 +76,8 @@ static void test_asked_for(void **state)
     for (size_t i = 0; i < COUNT(clblast); i++) {
         assert_string_equal(variant_of(OP_MATMUL, clblast[i], &CPU, &err), "clblast");
         assert_string_equal(variant_of(OP_POOL, clblast[i], &CPU, &err), "portable");
+        assert_null(variant_of(OP_MATMUL, "matmul=panel", &GPU, &err));
+        assert_non_null(strstr(err.message, "matmul=panel can not run here: "));
         assert_null(variant_of(OP_MATMUL, clblast[i], &NO_COMPILER, &err));
         assert_int_equal(err.status, VITCL_ERROR_ARGUMENT);
         assert_non_null(strstr(err.message, "matmul=clblast can not run here: "));

@@ -53,6 +53,7 @@ void device_close(struct device **device)
         return;
     for (size_t i = 0; i < d->program_count; i++)
         clReleaseProgram(d->programs[i].program);
+    free(d->programs);
     if (d->queue) {
         clFinish(d->queue);
         gemm_forget(d);

@@ -17,8 +17,6 @@ struct compiled {
     cl_program program;
 };
 
-#define MAX_PROGRAMS 64
-
 struct device {
     cl_device_id id;
     cl_context context;
@@ -26,8 +24,8 @@ struct device {
     struct facts facts;
     struct logger log;
     char description[400];
-    struct compiled programs[MAX_PROGRAMS]; /* compiled so far */
-    size_t program_count;
+    struct compiled *programs; /* compiled so far */
+    size_t program_count, program_capacity;
     bool gemm_used; /* CLBlast compiles when first used, for seconds */
 };
 

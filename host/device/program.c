@@ -61,6 +61,21 @@ static vitcl_status compile(struct device *device, const char *stem, const char 
     return VITCL_OK;
 }
 
+/* Room for one more program; false when memory is out. */
+static bool make_room(struct device *device)
+{
+    size_t wanted = device->program_capacity ? 2 * device->program_capacity : 16;
+    struct compiled *grown;
+    if (device->program_count < device->program_capacity)
+        return true;
+    grown = realloc(device->programs, wanted * sizeof *grown);
+    if (!grown)
+        return false;
+    device->programs = grown;
+    device->program_capacity = wanted;
+    return true;
+}
+
 /* The compiled program of a file with these options, from this device's list or new. */
 static vitcl_status get_program(struct device *device, const char *stem, const char *options, cl_program *program,
                                 vitcl_error *err)
@@ -74,8 +89,8 @@ static vitcl_status get_program(struct device *device, const char *stem, const c
             return VITCL_OK;
         }
     }
-    if (device->program_count == MAX_PROGRAMS)
-        return fail(err, VITCL_ERROR_OPENCL, "more than %d programs are in use", MAX_PROGRAMS);
+    if (!make_room(device))
+        return fail_memory(err, sizeof *compiled);
     compiled = &device->programs[device->program_count];
     snprintf(compiled->options, sizeof compiled->options, "%s", options);
     status = compile(device, stem, options, program, err);

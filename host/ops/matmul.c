@@ -1,29 +1,21 @@
 /* matmul.c - y [rows,N] = activation(x [rows,K] W^T + bias [N]), W [N,K] as in the file. */
 #include "base/size.h"
-#include "ops/ops.h"
+#include "ops/matmul_internal.h"
 
 /* What CLBlast costs before its first product: its kernels compile for seconds (9 s on PoCL, 3 s on Intel's CPU
  * runtime, 1 s on Mesa). A plan below this many FLOPs is done sooner without. */
 #define CLBLAST_MIN_FLOPS 2e9
 
-static size_t rows_of(const struct plan *plan, const struct step *step)
+struct matmul_shape matmul_shape(const struct plan *plan, const struct step *step)
 {
-    return plan->tensors[step->input[0]].rows;
-}
-
-static size_t k_of(const struct plan *plan, const struct step *step)
-{
-    return plan->tensors[step->input[0]].cols;
-}
-
-static size_t n_of(const struct plan *plan, const struct step *step)
-{
-    return plan->tensors[step->output[0]].cols;
+    const struct tensor *x = &plan->tensors[step->input[0]];
+    return (struct matmul_shape){.rows = x->rows, .n = plan->tensors[step->output[0]].cols, .k = x->cols};
 }
 
 static void cost(const struct plan *plan, struct step *step)
 {
-    double rows = (double)rows_of(plan, step), n = (double)n_of(plan, step), k = (double)k_of(plan, step);
+    const struct matmul_shape s = matmul_shape(plan, step);
+    double rows = (double)s.rows, n = (double)s.n, k = (double)s.k;
     step->flops = 2 * rows * n * k;
     step->bytes = sizeof(float) * (rows * k + n * k + n + rows * n);
 }
@@ -43,7 +35,8 @@ static double dot(const float *a, const float *b, size_t count)
 
 static void reference(const struct plan *plan, const struct step *step, float *const *data, size_t first, size_t last)
 {
-    size_t n = n_of(plan, step), k = k_of(plan, step);
+    const struct matmul_shape s = matmul_shape(plan, step);
+    size_t n = s.n, k = s.k;
     const float *x = data[step->input[0]], *w = data[step->weight[0]], *bias = data[step->weight[1]];
     float *y = data[step->output[0]];
     for (size_t j = 0; j < n; j++) /* a row of W serves all rows of x while it is in the cache */
@@ -68,18 +61,18 @@ static size_t launch_portable(const struct plan *plan, const struct step *step, 
                               struct launch *out)
 {
     enum { TILE = 8 }; /* rows and columns of one work-item, as in cl/matmul.cl */
-    size_t rows = rows_of(plan, step), n = n_of(plan, step);
-    size_t group = size_min(facts->is_cpu ? cpu_group(k_of(plan, step), TILE) : 64, facts->max_work_group);
-    size_t row_tiles = size_ceil_div(rows, TILE), column_groups = size_ceil_div(size_ceil_div(n, TILE), group);
+    const struct matmul_shape s = matmul_shape(plan, step);
+    size_t group = size_min(facts->is_cpu ? cpu_group(s.k, TILE) : 64, facts->max_work_group);
+    size_t row_tiles = size_ceil_div(s.rows, TILE), column_groups = size_ceil_div(size_ceil_div(s.n, TILE), group);
     out[0] =
         make_launch("matmul", "matmul_portable", facts, group, (size_t[]){row_tiles * column_groups * group, 1, 1});
     add_arg(out, arg_tensor(step->input[0]));
     add_arg(out, arg_tensor(step->weight[0]));
     add_arg(out, arg_tensor(step->weight[1]));
     add_arg(out, arg_tensor(step->output[0]));
-    add_arg(out, arg_int(rows));
-    add_arg(out, arg_int(n));
-    add_arg(out, arg_int(k_of(plan, step)));
+    add_arg(out, arg_int(s.rows));
+    add_arg(out, arg_int(s.n));
+    add_arg(out, arg_int(s.k));
     add_arg(out, arg_int(step->activation));
     return 1;
 }
@@ -92,16 +85,16 @@ static const char *clblast_obstacle(const struct facts *facts)
 static size_t launch_clblast(const struct plan *plan, const struct step *step, const struct facts *facts,
                              struct launch *out)
 {
-    size_t rows = rows_of(plan, step), n = n_of(plan, step);
-    out[0] = (struct launch){.m = rows, .n = n, .k = k_of(plan, step)};
+    const struct matmul_shape s = matmul_shape(plan, step);
+    out[0] = (struct launch){.m = s.rows, .n = s.n, .k = s.k};
     add_arg(&out[0], arg_tensor(step->input[0]));
     add_arg(&out[0], arg_tensor(step->weight[0]));
     add_arg(&out[0], arg_tensor(step->output[0]));
-    out[1] = make_launch("bias_act", "bias_act", facts, 64, (size_t[]){rows * n, 1, 1});
+    out[1] = make_launch("bias_act", "bias_act", facts, 64, (size_t[]){s.rows * s.n, 1, 1});
     add_arg(&out[1], arg_tensor(step->output[0]));
     add_arg(&out[1], arg_tensor(step->weight[1]));
-    add_arg(&out[1], arg_int(rows * n));
-    add_arg(&out[1], arg_int(n));
+    add_arg(&out[1], arg_int(s.rows * s.n));
+    add_arg(&out[1], arg_int(s.n));
     add_arg(&out[1], arg_int(step->activation));
     return 2;
 }
@@ -116,6 +109,10 @@ static const struct variant *choose(const struct plan *plan, const struct facts 
     for (size_t s = 0; s < plan->step_count; s++)
         if (plan->steps[s].op == OP_MATMUL)
             flops += plan->steps[s].flops;
+    if (!MATMUL_PANEL.obstacle(facts)) {
+        *reason = "a CPU with vectors: measured at nine tenths of its peak";
+        return &MATMUL_PANEL;
+    }
     if (clblast_obstacle(facts)) {
         *reason = "CLBlast can not run here";
     } else if (facts->is_cpu) {
@@ -130,4 +127,4 @@ static const struct variant *choose(const struct plan *plan, const struct facts 
 }
 
 const struct operation MATMUL = {
-    .cost = cost, .reference = reference, .variants = {&CLBLAST, &PORTABLE}, .choose = choose};
+    .cost = cost, .reference = reference, .variants = {&MATMUL_PANEL, &CLBLAST, &PORTABLE}, .choose = choose};

@@ -97,13 +97,14 @@ static vitcl_status check_index_range(const struct plan *plan, vitcl_error *err)
     return VITCL_OK;
 }
 
-static void give_variant(struct plan *plan, struct step *step, const struct variant *variant, const char *reason)
+static void give_variant(struct plan *plan, struct step *step, const struct variant *variant, const char *reason,
+                         const struct facts *facts)
 {
     step->variant = variant;
     step->variant_name = variant->name;
     step->reason = reason;
     if (step->weight[0] != NO_TENSOR)
-        plan->tensors[step->weight[0]].layout = variant->layout;
+        plan_set_layout(plan, step->weight[0], variant->layout, PANEL_VECTORS * facts->vector_width);
 }
 
 /* The first variant that can run there, and why; the last one always can. */
@@ -135,7 +136,7 @@ vitcl_status ops_select(struct plan *plan, const struct facts *facts, const char
     }
     for (size_t s = 0; s < plan->step_count; s++) {
         enum op op = plan->steps[s].op;
-        give_variant(plan, &plan->steps[s], chosen[op], reason[op]);
+        give_variant(plan, &plan->steps[s], chosen[op], reason[op], facts);
     }
     return check_index_range(plan, err);
 }

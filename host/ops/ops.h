@@ -46,6 +46,9 @@ struct variant {
 
 #define MAX_VARIANTS 4
 
+/* A panel of LAYOUT_PANELS is so many vectors of the device wide. */
+#define PANEL_VECTORS 2
+
 struct operation {
     /* Sets step->flops and step->bytes. */
     void (*cost)(const struct plan *plan, struct step *step);

@@ -20,8 +20,9 @@
 
 /* How a weight lies in device memory. */
 enum layout {
-    LAYOUT_ROWS,      /* as in the file: [rows,cols] */
-    LAYOUT_TRANSPOSED /* [cols,rows]: for a linear layer [K,N], as CLBlast wants it */
+    LAYOUT_ROWS,       /* as in the file: [rows,cols] */
+    LAYOUT_TRANSPOSED, /* [cols,rows]: for a linear layer [K,N], as CLBlast wants it */
+    LAYOUT_PANELS /* [panels][cols][panel]: `panel` rows of the file at a time, transposed, zeros behind the last */
 };
 
 struct tensor {
@@ -31,6 +32,7 @@ struct tensor {
     size_t rows, cols;           /* the same numbers as a matrix: cols is the last axis */
     const struct weight *weight; /* NULL for activations */
     enum layout layout;          /* of a weight */
+    size_t panel;                /* of LAYOUT_PANELS: rows of the file in one */
     bool keep;                   /* an output: must survive to the end of the plan */
     int producer;                /* the step that writes it; -1 for inputs and weights */
     int last_use;                /* the last step that reads it; the number of steps where `keep` */
@@ -146,6 +148,9 @@ vitcl_status plan_build(struct plan *plan, const struct request *request, vitcl_
 int plan_add_tensor(struct plan *plan, const char *name, const size_t *shape, size_t rank);
 int plan_add_weight(struct plan *plan, const struct weight *weight, const char *name);
 int plan_add_step(struct plan *plan, const struct step *step);
+
+/* tensors.c: says how a weight will lie in device memory, and so how many bytes it needs. */
+void plan_set_layout(struct plan *plan, int weight, enum layout layout, size_t panel);
 
 /* tensors.c: room for a weight [rows,cols] that the plan owns; NULL when memory is out. */
 struct computed *plan_add_computed(struct plan *plan, size_t rows, size_t cols);

@@ -45,6 +45,17 @@ int plan_add_tensor(struct plan *plan, const char *name, const size_t *shape, si
     return add(plan, &t);
 }
 
+void plan_set_layout(struct plan *plan, int weight, enum layout layout, size_t panel)
+{
+    struct tensor *t = &plan->tensors[weight];
+    size_t rows = layout == LAYOUT_PANELS ? size_round_up(t->rows, panel) : t->rows;
+    t->layout = layout;
+    t->panel = panel;
+    plan->weight_bytes -= t->bytes;
+    t->bytes = rows * t->cols * sizeof(float);
+    plan->weight_bytes += t->bytes;
+}
+
 /* A weight that several steps use is one tensor. */
 static int find_weight(const struct plan *plan, const struct weight *weight)
 {

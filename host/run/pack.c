@@ -5,60 +5,82 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* Rows that are transposed together: their columns fill a cache line of the result. */
+/* Rows that are transposed together where no panel says how many: their columns fill a cache line of the result. */
 #define BLOCK 16
 
-/* Blocks that a thread works on before it lets go of their pages of the file. */
-#define RELEASE 8
+/* Rows that a thread works on before it lets go of their pages of the file. */
+#define RELEASE 128
 
 struct job {
-    const struct weight *weight;
+    const struct tensor *tensor;
     float *packed;
+    size_t block; /* rows transposed together */
     atomic_bool out_of_memory;
 };
 
 static void copy_rows(void *context, size_t first, size_t last)
 {
     struct job *job = context;
+    const struct weight *weight = job->tensor->weight;
     for (size_t row = first; row < last; row++)
-        weight_read_row(job->weight, row, job->packed + row * job->weight->cols);
+        weight_read_row(weight, row, job->packed + row * weight->cols);
 }
 
-static void store_transposed(const float *rows, size_t first, size_t count, const struct weight *weight, float *packed)
+/* packed[c * stride + r] = rows[r][c] for `count` rows of `cols`. */
+static void store_transposed(const float *rows, size_t count, size_t cols, float *packed, size_t stride)
 {
-    for (size_t c = 0; c < weight->cols; c++)
+    for (size_t c = 0; c < cols; c++)
         for (size_t r = 0; r < count; r++)
-            packed[c * weight->rows + first + r] = rows[r * weight->cols + c];
+            packed[c * stride + r] = rows[r * cols + c];
 }
 
-/* Blocks [first,last) of BLOCK rows. */
-static void transpose_blocks(void *context, size_t first, size_t last)
+/* Rows [first, first + block) of the weight; those it does not have are zeros, which fill a panel. */
+static void pack_block(const struct job *job, size_t first, float *rows)
+{
+    const struct tensor *tensor = job->tensor;
+    const struct weight *weight = tensor->weight;
+    size_t count = size_min(job->block, weight->rows - first), cols = weight->cols;
+    for (size_t r = 0; r < count; r++)
+        weight_read_row(weight, first + r, rows + r * cols);
+    if (tensor->layout == LAYOUT_TRANSPOSED) {
+        store_transposed(rows, count, cols, job->packed + first, weight->rows);
+        return;
+    }
+    memset(rows + count * cols, 0, (job->block - count) * cols * sizeof *rows);
+    store_transposed(rows, job->block, cols, job->packed + first * cols, job->block);
+}
+
+/* Blocks [first,last). */
+static void pack_blocks(void *context, size_t first, size_t last)
 {
     struct job *job = context;
-    const struct weight *weight = job->weight;
-    float *rows = malloc(BLOCK * weight->cols * sizeof *rows);
+    const struct weight *weight = job->tensor->weight;
+    float *rows = malloc(job->block * weight->cols * sizeof *rows);
+    size_t kept = first * job->block; /* the first row whose pages are still held */
     if (!rows) {
         atomic_store(&job->out_of_memory, true);
         return;
     }
-    for (size_t row = first * BLOCK; row < size_min(last * BLOCK, weight->rows); row += BLOCK) {
-        size_t count = size_min(BLOCK, weight->rows - row);
-        for (size_t r = 0; r < count; r++)
-            weight_read_row(weight, row + r, rows + r * weight->cols);
-        store_transposed(rows, row, count, weight, job->packed);
-        if (row / BLOCK % RELEASE == RELEASE - 1) /* or the model would be in memory twice */
-            weight_release(weight, row - (RELEASE - 1) * BLOCK, row + BLOCK);
+    for (size_t row = first * job->block; row < size_min(last * job->block, weight->rows); row += job->block) {
+        pack_block(job, row, rows);
+        if (row - kept >= RELEASE) { /* or the model would be in memory twice */
+            weight_release(weight, kept, row);
+            kept = row;
+        }
     }
     free(rows);
 }
 
-vitcl_status pack_weight(const struct weight *weight, enum layout layout, float *packed, vitcl_error *err)
+vitcl_status pack_weight(const struct tensor *tensor, void *packed, vitcl_error *err)
 {
-    struct job job = {.weight = weight, .packed = packed};
-    if (layout == LAYOUT_TRANSPOSED)
-        parallel_for(size_ceil_div(weight->rows, BLOCK), transpose_blocks, &job);
-    else
+    const struct weight *weight = tensor->weight;
+    struct job job = {
+        .tensor = tensor, .packed = packed, .block = tensor->layout == LAYOUT_PANELS ? tensor->panel : BLOCK};
+    if (tensor->layout == LAYOUT_ROWS)
         parallel_for(weight->rows, copy_rows, &job);
-    return job.out_of_memory ? fail_memory(err, BLOCK * weight->cols * sizeof(float)) : VITCL_OK;
+    else
+        parallel_for(size_ceil_div(weight->rows, job.block), pack_blocks, &job);
+    return job.out_of_memory ? fail_memory(err, job.block * weight->cols * sizeof(float)) : VITCL_OK;
 }

@@ -1,10 +1,10 @@
-/* pack.h - one weight, from the mapped file into device memory: converted to float and laid out in one pass. */
+/* pack.h - one weight, from the mapped file into device memory: converted and laid out in one pass. */
 #ifndef VITCL_RUN_PACK_H
 #define VITCL_RUN_PACK_H
 
 #include "plan/plan.h"
 
-/* packed [rows*cols] in the given layout. */
-vitcl_status pack_weight(const struct weight *weight, enum layout layout, float *packed, vitcl_error *err);
+/* Writes the tensor's weight in its layout; packed has tensor->bytes bytes. */
+vitcl_status pack_weight(const struct tensor *tensor, void *packed, vitcl_error *err);
 
 #endif

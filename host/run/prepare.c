@@ -11,7 +11,7 @@
 static vitcl_status pack_in_place(struct executor *e, const struct tensor *tensor, void *memory, struct buffer **buffer,
                                   vitcl_error *err)
 {
-    vitcl_status status = pack_weight(tensor->weight, tensor->layout, memory, err);
+    vitcl_status status = pack_weight(tensor, memory, err);
     if (status != VITCL_OK)
         return status;
     return buffer_create_over(buffer, e->device, memory, tensor->bytes, tensor->name, err);
@@ -27,7 +27,7 @@ static vitcl_status pack_and_upload(struct executor *e, const struct tensor *ten
         status = buffer_map(*buffer, &memory, err);
     if (status != VITCL_OK)
         return status;
-    status = pack_weight(tensor->weight, tensor->layout, memory, err);
+    status = pack_weight(tensor, memory, err);
     unmapped = buffer_unmap(*buffer, memory, status == VITCL_OK ? err : NULL);
     return status == VITCL_OK ? unmapped : status;
 }
@@ -100,7 +100,8 @@ static vitcl_status set_arg(struct executor *e, struct kernel *kernel, size_t in
 static vitcl_status prepare_kernel(struct executor *e, struct prepared *prepared, size_t *max_group, vitcl_error *err)
 {
     struct launch *launch = &prepared->launch;
-    vitcl_status status = kernel_create(&prepared->kernel, e->device, launch->program, launch->options, launch->kernel, err);
+    vitcl_status status =
+        kernel_create(&prepared->kernel, e->device, launch->program, launch->options, launch->kernel, err);
     for (size_t i = 0; i < launch->arg_count && status == VITCL_OK; i++)
         status = set_arg(e, prepared->kernel, i, &launch->args[i], err);
     return status == VITCL_OK ? kernel_max_group(prepared->kernel, max_group, err) : status;
