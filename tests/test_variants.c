@@ -31,10 +31,15 @@ static void test_unasked(void **state)
     const struct {
         const struct facts *facts;
         size_t batch; /* the digits model does 2 GFLOP of matmul in about 80 images */
-        const char *matmul;
+        const char *matmul, *attention;
     } rows[] = {
-        {&CPU, 1, "portable"},  {&CPU, 1000, "portable"}, {&NO_COMPILER, 1000, "portable"}, {&GPU, 1, "portable"},
-        {&GPU, 60, "portable"}, {&GPU, 100, "clblast"},   {&VECTOR_CPU, 1, "panel"},
+        {&CPU, 1, "portable", "portable"},
+        {&CPU, 1000, "portable", "portable"},
+        {&NO_COMPILER, 1000, "portable", "portable"},
+        {&GPU, 1, "portable", "portable"},
+        {&GPU, 60, "portable", "portable"},
+        {&GPU, 100, "clblast", "portable"},
+        {&VECTOR_CPU, 1, "panel", "fused"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -45,9 +50,11 @@ static void test_unasked(void **state)
         assert_int_equal(ops_select(&plan, rows[i].facts, NULL, NULL), VITCL_OK);
         for (size_t s = 0; s < plan.step_count; s++) {
             const struct step *step = &plan.steps[s];
-            const bool matmul = step->op == OP_MATMUL;
+            const char *expected = step->op == OP_MATMUL      ? rows[i].matmul
+                                   : step->op == OP_ATTENTION ? rows[i].attention
+                                                              : "portable";
             assert_string_equal(step->variant_name, step->variant->name);
-            assert_string_equal(step->variant_name, matmul ? rows[i].matmul : "portable");
+            assert_string_equal(step->variant_name, expected);
             assert_non_null(step->reason);
             if (step->weight[0] != NO_TENSOR)
                 assert_int_equal(plan.tensors[step->weight[0]].layout, step->variant->layout);

@@ -13,7 +13,7 @@
 /* A file of cl/ compiled with some options. */
 struct compiled {
     const char *stem;
-    char options[128];
+    char options[160];
     cl_program program;
 };
 

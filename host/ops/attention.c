@@ -1,7 +1,7 @@
 /* attention.c - context = softmax(q k^T / sqrt(d) + bias) v per image and head; qkv [B,T,3,H,d] -> context [B,T,H,d].
  * The bias is BEiT's, from a table [R,H] by the distance of two patches in the grid; with lengths [B] only an image's
  * first keys count. */
-#include "ops/ops.h"
+#include "ops/attention_internal.h"
 
 #include <math.h>
 
@@ -101,4 +101,4 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
 
 static const struct variant PORTABLE = {.name = "portable", .launch = launch};
 
-const struct operation ATTENTION = {.cost = cost, .reference = reference, .variants = {&PORTABLE}};
+const struct operation ATTENTION = {.cost = cost, .reference = reference, .variants = {&ATTENTION_FUSED, &PORTABLE}};

@@ -2,28 +2,13 @@
 #include "base/size.h"
 #include "ops/matmul_internal.h"
 
-/* Registers hold the sums: two vectors for each row of a tile, two of w, and one of x. */
-static size_t max_height(const struct facts *facts)
-{
-    return facts->vector_width == 16 ? 14 : 6; /* 32 registers, or 16 */
-}
-
 /* Bytes of x that should stay in a core's cache while the panels of w pass by. */
 #define BLOCK_BYTES (1u << 20)
-
-static const char *obstacle(const struct facts *facts)
-{
-    if (!facts->is_cpu || !facts->has_compiler)
-        return "it is made for CPUs with a compiler";
-    if (facts->vector_width != 4 && facts->vector_width != 8 && facts->vector_width != 16)
-        return "the device has no vectors of 4, 8 or 16 floats";
-    return NULL;
-}
 
 static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
 {
     const struct matmul_shape s = matmul_shape(plan, step);
-    size_t tiles = size_ceil_div(s.rows, max_height(facts)), height = size_ceil_div(s.rows, tiles);
+    size_t tiles = size_ceil_div(s.rows, vector_rows(facts)), height = size_ceil_div(s.rows, tiles);
     size_t panels = size_ceil_div(s.n, PANEL_VECTORS * facts->vector_width);
     size_t block = size_max(1, BLOCK_BYTES / (height * s.k * sizeof(float)));
 
@@ -43,4 +28,5 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
     return 1;
 }
 
-const struct variant MATMUL_PANEL = {.name = "panel", .layout = LAYOUT_PANELS, .obstacle = obstacle, .launch = launch};
+const struct variant MATMUL_PANEL = {
+    .name = "panel", .layout = LAYOUT_PANELS, .obstacle = vector_obstacle, .launch = launch};

@@ -174,6 +174,20 @@ void add_arg(struct launch *launch, struct arg arg)
     launch->args[launch->arg_count++] = arg;
 }
 
+const char *vector_obstacle(const struct facts *facts)
+{
+    if (!facts->is_cpu || !facts->has_compiler)
+        return "it is made for CPUs with a compiler";
+    if (facts->vector_width != 4 && facts->vector_width != 8 && facts->vector_width != 16)
+        return "the device has no vectors of 4, 8 or 16 floats";
+    return NULL;
+}
+
+size_t vector_rows(const struct facts *facts)
+{
+    return facts->vector_width == 16 ? 14 : 6; /* 32 registers, or 16 */
+}
+
 void add_option(struct launch *launch, const char *name, size_t value)
 {
     size_t length = strlen(launch->options);

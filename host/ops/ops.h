@@ -24,7 +24,7 @@ struct arg {
  * are the first three arguments (x, w, y). */
 struct launch {
     const char *program; /* the stem of its file in cl/ */
-    char options[80];    /* for its compiler: " -D HEIGHT=12"; "" for none. See add_option */
+    char options[120];   /* for its compiler: " -D HEIGHT=12"; "" for none. See add_option */
     const char *kernel;
     struct arg args[MAX_ARGS];
     size_t arg_count;
@@ -82,6 +82,12 @@ struct arg arg_float(float value);
 struct launch make_launch(const char *program, const char *kernel, const struct facts *facts, size_t group,
                           const size_t items[3]);
 void add_arg(struct launch *launch, struct arg arg);
+
+/* Why a kernel of vectors (cl/prelude.cl) can not run there, or NULL. */
+const char *vector_obstacle(const struct facts *facts);
+
+/* Rows of a tile whose sums, PANEL_VECTORS vectors for each row, fit a CPU's registers beside the factors. */
+size_t vector_rows(const struct facts *facts);
 
 /* Compiles the launch's program with `name` defined as `value`. */
 void add_option(struct launch *launch, const char *name, size_t value);

@@ -1,0 +1,51 @@
+/* attention_fused.c - attention for CPUs: the tiles of cl/attention_fused.cl for a plan's tokens and heads. */
+#include "base/size.h"
+#include "ops/attention_internal.h"
+
+#define MAX_KEYS 224 /* KEYS in cl/attention_fused.cl */
+
+/* Keys of a tile: the most, or those of which `count` waste less. Two choices are enough, and few programs. */
+static size_t tile_of(size_t count, size_t most)
+{
+    size_t less = most * 4 / 5;
+    return size_round_up(count, less) < size_round_up(count, most) ? less : most;
+}
+
+static size_t largest_divisor(size_t count, size_t max)
+{
+    size_t divisor = size_min(count, max);
+    while (count % divisor)
+        divisor--;
+    return divisor;
+}
+
+static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
+{
+    const struct geometry *g = &plan->geometry;
+    const bool biased = step->weight[0] != NO_TENSOR, masked = step->input[1] != NO_TENSOR;
+    const char *kernel = biased ? "attention_fused_biased" : masked ? "attention_fused_masked" : "attention_fused";
+    size_t max_tile = vector_rows(facts), key_tile = tile_of(g->tokens, max_tile);
+    size_t keys = size_ceil_div(g->tokens, size_ceil_div(g->tokens, MAX_KEYS));
+    size_t blocks = size_ceil_div(g->tokens, PANEL_VECTORS * facts->vector_width);
+
+    out[0] = make_launch("attention_fused", kernel, facts, 1, (size_t[]){blocks, g->heads, g->batch});
+    add_option(&out[0], "VECTOR", facts->vector_width);
+    add_option(&out[0], "HEAD_SIZE", g->head_size);
+    add_option(&out[0], "KEY_TILE", key_tile);
+    add_option(&out[0], "VALUE_TILE", largest_divisor(g->head_size, max_tile));
+    add_arg(&out[0], arg_tensor(step->input[0]));
+    if (biased || masked)
+        add_arg(&out[0], arg_tensor(biased ? step->weight[0] : step->input[1]));
+    add_arg(&out[0], arg_tensor(step->output[0]));
+    add_arg(&out[0], arg_int(g->tokens));
+    add_arg(&out[0], arg_int(g->heads));
+    add_arg(&out[0], arg_int(keys));
+    add_arg(&out[0], arg_float(attention_scale(g->head_size)));
+    if (biased) {
+        add_arg(&out[0], arg_int(g->grid_height));
+        add_arg(&out[0], arg_int(g->grid_width));
+    }
+    return 1;
+}
+
+const struct variant ATTENTION_FUSED = {.name = "fused", .obstacle = vector_obstacle, .launch = launch};

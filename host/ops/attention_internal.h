@@ -1,0 +1,10 @@
+/* attention_internal.h - what the files of attention share. */
+#ifndef VITCL_OPS_ATTENTION_INTERNAL_H
+#define VITCL_OPS_ATTENTION_INTERNAL_H
+
+#include "ops/ops.h"
+
+/* attention_fused.c */
+extern const struct variant ATTENTION_FUSED;
+
+#endif
