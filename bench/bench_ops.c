@@ -1,6 +1,6 @@
 /* bench_ops.c - every operation of a model's block, in every variant that runs on this device:
  *
- *     bench_ops -m DIR [-d DEVICE] [-b BATCH] [-s SECONDS]
+ *     bench_ops -m DIR [-d DEVICE] [-b BATCH] [-p f32|bf16] [-s SECONDS]
  *
  * Each step is compared with the plain-C reference before it is timed, and a wrong one gets no time. A time is the
  * median of its runs. The shares are of this device's peak for multiply-adds and for copies: the fastest runs of two
@@ -21,6 +21,7 @@
 struct settings {
     const char *model, *device;
     size_t batch;
+    vitcl_precision precision;
     double seconds; /* per step and variant */
 };
 
@@ -173,7 +174,7 @@ static void print_row(const struct plan *plan, size_t s, double deviation, doubl
     snprintf(shape, sizeof shape, "[%zu,%zu]", output->rows, output->cols);
     printf("%-16s %-14s %-10s %-18s %10.2g ", step->label, plan_op_name(step->op), step->variant_name, shape,
            deviation);
-    if (deviation > VERIFY_TOLERANCE)
+    if (deviation > verify_tolerance(plan))
         printf("wrong: not timed\n");
     else
         printf("%10.1f %10.1f %7.1f%% %7.1f%%\n", 1e6 * seconds, step->flops / seconds / 1e9,
@@ -210,7 +211,7 @@ static vitcl_status bench_session(struct session *session, const struct settings
         struct timing timing = {0};
         if (only != OP_COUNT && plan->steps[s].op != only)
             continue;
-        if (deviations[s] <= VERIFY_TOLERANCE)
+        if (deviations[s] <= verify_tolerance(plan))
             TRY(time_runs(session->device, enqueue_step, &run, settings->seconds, &timing, err));
         print_row(plan, s, deviations[s], timing.median, peak);
     }
@@ -240,7 +241,8 @@ static vitcl_status bench_variants(struct bench *bench, const char *override, en
                                     .width = bench->model->width,
                                     .max_patches = bench->model->max_patches,
                                     .outputs = model_classes(bench->model) ? VITCL_OUTPUT_LOGITS : VITCL_OUTPUT_HIDDEN,
-                                    .variants = override};
+                                    .variants = override,
+                                    .precision = bench->settings->precision};
 
     TRY(session_create(&session, bench->device, &request, err));
     for (size_t s = 0; only == OP_COUNT && s < session->plan.step_count; s++)
@@ -275,13 +277,15 @@ static bool parse(struct settings *settings, int argc, char **argv)
 {
     int option;
     *settings = (struct settings){.device = getenv("VITCL_DEVICE"), .batch = 1, .seconds = 1};
-    while ((option = getopt(argc, argv, "m:d:b:s:")) != -1) {
+    while ((option = getopt(argc, argv, "m:d:b:p:s:")) != -1) {
         if (option == 'm')
             settings->model = optarg;
         else if (option == 'd')
             settings->device = optarg;
         else if (option == 'b')
             settings->batch = (size_t)strtoul(optarg, NULL, 10);
+        else if (option == 'p' && (strcmp(optarg, "f32") == 0 || strcmp(optarg, "bf16") == 0))
+            settings->precision = *optarg == 'b' ? VITCL_PRECISION_BF16 : VITCL_PRECISION_F32;
         else if (option == 's')
             settings->seconds = strtod(optarg, NULL);
         else
@@ -299,7 +303,7 @@ int main(int argc, char **argv)
     vitcl_status status;
 
     if (!parse(&settings, argc, argv)) {
-        fputs("usage: bench_ops -m DIR [-d DEVICE] [-b BATCH] [-s SECONDS]\n"
+        fputs("usage: bench_ops -m DIR [-d DEVICE] [-b BATCH] [-p f32|bf16] [-s SECONDS]\n"
               "DIR as bench/make_model writes it; SECONDS of timing per row\n",
               stderr);
         return 2;

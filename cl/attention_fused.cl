@@ -41,8 +41,20 @@ static inline void transpose(vfloat *rows)
     }
 }
 
+/* to [count][HEAD_SIZE] = rows of keys or values: beside each other they take few pages of memory and are float. */
+static inline void load_rows(__global const input_t *rows, int stride, int count, float *to)
+{
+    for (int j = 0; j < count; j++) {
+        int c = 0;
+        for (; c + VECTOR <= HEAD_SIZE; c += VECTOR)
+            store_vector(read_input_vector(rows + j * stride + c), 0, to + j * HEAD_SIZE + c);
+        for (; c < HEAD_SIZE; c++)
+            to[j * HEAD_SIZE + c] = read_input(rows + j * stride + c);
+    }
+}
+
 /* q [HEAD_SIZE][LANES] = scale * the queries at `rows`, transposed; the last one again in the lanes beyond `count`. */
-static inline void load_queries(__global const float *rows, int stride, int count, float scale, float *q)
+static inline void load_queries(__global const input_t *rows, int stride, int count, float scale, float *q)
 {
     for (int lane = 0; lane < LANES; lane += VECTOR) {
         int c = 0;
@@ -50,7 +62,7 @@ static inline void load_queries(__global const float *rows, int stride, int coun
             vfloat square[VECTOR];
 #pragma unroll
             for (int i = 0; i < VECTOR; i++)
-                square[i] = scale * load_vector(0, rows + min(lane + i, count - 1) * stride + c);
+                square[i] = scale * read_input_vector(rows + min(lane + i, count - 1) * stride + c);
             transpose(square);
 #pragma unroll
             for (int i = 0; i < VECTOR; i++)
@@ -58,12 +70,12 @@ static inline void load_queries(__global const float *rows, int stride, int coun
         }
         for (; c < HEAD_SIZE; c++)
             for (int i = 0; i < VECTOR; i++)
-                q[c * LANES + lane + i] = scale * rows[min(lane + i, count - 1) * stride + c];
+                q[c * LANES + lane + i] = scale * read_input(rows + min(lane + i, count - 1) * stride + c);
     }
 }
 
 /* The first `count` lanes of sums [HEAD_SIZE][LANES], transposed, become rows of the context. */
-static inline void store_context(const float *sums, int count, __global float *rows, int stride)
+static inline void store_context(const float *sums, int count, __global output_t *rows, int stride)
 {
     for (int lane = 0; lane < count; lane += VECTOR) {
         int c = 0;
@@ -76,11 +88,11 @@ static inline void store_context(const float *sums, int count, __global float *r
 #pragma unroll
             for (int i = 0; i < VECTOR; i++)
                 if (lane + i < count)
-                    store_vector(square[i], 0, rows + (lane + i) * stride + c);
+                    write_output_vector(square[i], rows + (lane + i) * stride + c);
         }
         for (; c < HEAD_SIZE; c++)
             for (int i = lane; i < min(lane + VECTOR, count); i++)
-                rows[i * stride + c] = sums[c * LANES + i];
+                write_output(sums[c * LANES + i], rows + i * stride + c);
     }
 }
 
@@ -88,8 +100,7 @@ static inline void store_context(const float *sums, int count, __global float *r
 
 /* scores [ROWS][LANES] of ROWS keys at k. */
 #define DEFINE_SCORES(NAME, ROWS, VECTORS)                                                                             \
-    static inline void NAME(__global const float *restrict k, int stride, const float *restrict q,                     \
-                            float *restrict scores)                                                                    \
+    static inline void NAME(const float *restrict k, const float *restrict q, float *restrict scores)                  \
     {                                                                                                                  \
         vfloat sum[ROWS][VECTORS];                                                                                     \
         _Pragma("unroll") for (int r = 0; r < ROWS; r++)                                                               \
@@ -97,7 +108,7 @@ static inline void store_context(const float *sums, int count, __global float *r
         _Pragma("unroll 2") for (int c = 0; c < HEAD_SIZE; c++)                                                        \
         {                                                                                                              \
             _Pragma("unroll") for (int r = 0; r < ROWS; r++) _Pragma("unroll") for (int v = 0; v < VECTORS; v++)       \
-                sum[r][v] = fma((vfloat)(k[r * stride + c]), load_vector(v, q + c * LANES), sum[r][v]);                \
+                sum[r][v] = fma((vfloat)(k[r * HEAD_SIZE + c]), load_vector(v, q + c * LANES), sum[r][v]);                \
         }                                                                                                              \
         _Pragma("unroll") for (int r = 0; r < ROWS; r++)                                                               \
             _Pragma("unroll") for (int v = 0; v < VECTORS; v++) store_vector(sum[r][v], v, scores + r * LANES);        \
@@ -109,15 +120,15 @@ DEFINE_SCORES(scores_row, 1, 2)
 
 /* sums [COLUMNS][LANES] += weights [count][LANES] times COLUMNS columns of the `count` rows at v. */
 #define DEFINE_VALUES(NAME, COLUMNS, VECTORS)                                                                          \
-    static inline void NAME(__global const float *restrict values, int stride, const float *restrict weights,          \
-                            int count, float *restrict sums)                                                                     \
+    static inline void NAME(const float *restrict values, const float *restrict weights, int count,                    \
+                            float *restrict sums)                                                                         \
     {                                                                                                                  \
         vfloat sum[COLUMNS][VECTORS];                                                                                  \
         _Pragma("unroll") for (int c = 0; c < COLUMNS; c++)                                                            \
             _Pragma("unroll") for (int v = 0; v < VECTORS; v++) sum[c][v] = load_vector(v, sums + c * LANES);          \
         for (int j = 0; j < count; j++) {                                                                              \
             _Pragma("unroll") for (int c = 0; c < COLUMNS; c++) _Pragma("unroll") for (int v = 0; v < VECTORS; v++)    \
-                sum[c][v] = fma((vfloat)(values[j * stride + c]), load_vector(v, weights + j * LANES), sum[c][v]);     \
+                sum[c][v] = fma((vfloat)(values[j * HEAD_SIZE + c]), load_vector(v, weights + j * LANES), sum[c][v]);     \
         }                                                                                                              \
         _Pragma("unroll") for (int c = 0; c < COLUMNS; c++)                                                            \
             _Pragma("unroll") for (int v = 0; v < VECTORS; v++) store_vector(sum[c][v], v, sums + c * LANES);          \
@@ -127,28 +138,26 @@ DEFINE_VALUES(values_tile_1, VALUE_TILE, 1)
 DEFINE_VALUES(values_tile_2, VALUE_TILE, 2)
 
 /* A last tile that would reach too far begins earlier, and finds some scores twice. */
-static inline void find_scores(__global const float *k, int stride, const float *q, int count, int vectors,
-                               float *scores)
+static inline void find_scores(const float *k, const float *q, int count, int vectors, float *scores)
 {
     for (int j = 0; j < count && count < KEY_TILE; j++)
-        scores_row(k + j * stride, stride, q, scores + j * LANES);
+        scores_row(k + j * HEAD_SIZE, q, scores + j * LANES);
     for (int j = 0; j < count && count >= KEY_TILE; j += KEY_TILE) {
         const int first = min(j, count - KEY_TILE);
         if (vectors == 1)
-            scores_tile_1(k + first * stride, stride, q, scores + first * LANES);
+            scores_tile_1(k + first * HEAD_SIZE, q, scores + first * LANES);
         else
-            scores_tile_2(k + first * stride, stride, q, scores + first * LANES);
+            scores_tile_2(k + first * HEAD_SIZE, q, scores + first * LANES);
     }
 }
 
-static inline void add_values(__global const float *values, int stride, const float *weights, int count, int vectors,
-                              float *sums)
+static inline void add_values(const float *values, const float *weights, int count, int vectors, float *sums)
 {
     for (int c = 0; c < HEAD_SIZE; c += VALUE_TILE)
         if (vectors == 1)
-            values_tile_1(values + c, stride, weights, count, sums + c * LANES);
+            values_tile_1(values + c, weights, count, sums + c * LANES);
         else
-            values_tile_2(values + c, stride, weights, count, sums + c * LANES);
+            values_tile_2(values + c, weights, count, sums + c * LANES);
 }
 
 /* ---- softmax ---- */
@@ -216,14 +225,14 @@ static inline void add_bias(const struct bias *bias, int first_key, int count, f
 /* ---- kernels: one work-item per block of queries, head and image ---- */
 
 /* The first `count` keys count, `keys` at a time. */
-static inline void attend(__global const float *qkv, const struct bias *bias, __global float *context, int T, int H,
+static inline void attend(__global const input_t *qkv, const struct bias *bias, __global output_t *context, int T, int H,
                           int keys, int count, float scale)
 {
     const int first = get_global_id(0) * LANES, head = get_global_id(1), image = get_global_id(2);
     const int queries = min(LANES, T - first), vectors = queries > VECTOR ? 2 : 1;
     const int width = H * HEAD_SIZE, stride = 3 * width;
-    __global const float *k = qkv + image * T * stride + width + head * HEAD_SIZE, *v = k + width;
-    float q[HEAD_SIZE * LANES], scores[KEYS * LANES];
+    __global const input_t *k = qkv + image * T * stride + width + head * HEAD_SIZE, *v = k + width;
+    float q[HEAD_SIZE * LANES], rows[KEYS * HEAD_SIZE], scores[KEYS * LANES];
     struct block block;
 
     load_queries(qkv + (image * T + first) * stride + head * HEAD_SIZE, stride, queries, scale * LOG2_E, q);
@@ -233,11 +242,13 @@ static inline void attend(__global const float *qkv, const struct bias *bias, __
     block.total[0] = block.total[1] = 0.0f;
     for (int j = 0; j < count; j += keys) {
         const int here = min(keys, count - j);
-        find_scores(k + j * stride, stride, q, here, vectors, scores);
+        load_rows(k + j * stride, stride, here, rows);
+        find_scores(rows, q, here, vectors, scores);
         if (bias)
             add_bias(bias, j, here, scores);
         find_weights(&block, scores, here, vectors);
-        add_values(v + j * stride, stride, scores, here, vectors, block.sums);
+        load_rows(v + j * stride, stride, here, rows);
+        add_values(rows, scores, here, vectors, block.sums);
     }
     for (int lane = 0; lane < vectors; lane++) {
         const vfloat share = 1.0f / block.total[lane];
@@ -249,14 +260,14 @@ static inline void attend(__global const float *qkv, const struct bias *bias, __
 
 #define FUSED_KERNEL __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 
-FUSED_KERNEL attention_fused(__global const float *restrict qkv, __global float *restrict context, int T, int H,
+FUSED_KERNEL attention_fused(__global const input_t *restrict qkv, __global output_t *restrict context, int T, int H,
                              int keys, float scale)
 {
     attend(qkv, 0, context, T, H, keys, T, scale);
 }
 
-FUSED_KERNEL attention_fused_biased(__global const float *restrict qkv, __global const float *restrict table,
-                                    __global float *restrict context, int T, int H, int keys, float scale,
+FUSED_KERNEL attention_fused_biased(__global const input_t *restrict qkv, __global const float *restrict table,
+                                    __global output_t *restrict context, int T, int H, int keys, float scale,
                                     int grid_height, int grid_width)
 {
     const struct bias bias = {table, grid_height, grid_width, H, get_global_id(1), get_global_id(0) * LANES};
@@ -264,8 +275,8 @@ FUSED_KERNEL attention_fused_biased(__global const float *restrict qkv, __global
 }
 
 /* Only the first lengths[image] keys count. */
-FUSED_KERNEL attention_fused_masked(__global const float *restrict qkv, __global const float *restrict lengths,
-                                    __global float *restrict context, int T, int H, int keys, float scale)
+FUSED_KERNEL attention_fused_masked(__global const input_t *restrict qkv, __global const float *restrict lengths,
+                                    __global output_t *restrict context, int T, int H, int keys, float scale)
 {
     attend(qkv, 0, context, T, H, keys, (int)lengths[get_global_id(2)], scale);
 }

@@ -16,18 +16,27 @@ static inline float8 load_some(__global const float *numbers, int count)
     return vload8(0, values);
 }
 
-static inline void store_some(float8 x, __global float *numbers, int count)
+static inline float8 load_some_inputs(__global const input_t *numbers, int count)
+{
+    float values[TILE];
+#pragma unroll
+    for (int i = 0; i < TILE; i++)
+        values[i] = i < count ? read_input(numbers + i) : 0.0f;
+    return vload8(0, values);
+}
+
+static inline void store_some(float8 x, __global output_t *numbers, int count)
 {
     float values[TILE];
     vstore8(x, 0, values);
 #pragma unroll
     for (int i = 0; i < TILE; i++)
         if (i < count)
-            numbers[i] = values[i];
+            write_output(values[i], numbers + i);
 }
 
-__kernel void matmul_portable(__global const float *x, __global const float *w, __global const float *bias,
-                              __global float *y, int rows, int N, int K, int activation)
+__kernel void matmul_portable(__global const input_t *x, __global const input_t *w, __global const float *bias,
+                              __global output_t *y, int rows, int N, int K, int activation)
 {
     const int row_tiles = (rows + TILE - 1) / TILE;
     const int group = get_group_id(0);
@@ -43,23 +52,23 @@ __kernel void matmul_portable(__global const float *x, __global const float *w, 
         for (int r = 0; r < TILE; r++)
             sum[r] = vload8(0, bias + column);
         for (int k = 0; k < K; k++) {
-            const float8 wk = vload8(0, w + k * N + column);
+            const float8 wk = read_input8(w + k * N + column);
 #pragma unroll
             for (int r = 0; r < TILE; r++)
-                sum[r] += x[(row + r) * K + k] * wk;
+                sum[r] += read_input(x + (row + r) * K + k) * wk;
         }
 #pragma unroll
         for (int r = 0; r < TILE; r++)
-            vstore8(activate_float8(sum[r], activation), 0, y + (row + r) * N + column);
+            write_output8(activate_float8(sum[r], activation), y + (row + r) * N + column);
     } else {
 #pragma unroll
         for (int r = 0; r < TILE; r++)
             sum[r] = load_some(bias + column, columns);
         for (int k = 0; k < K; k++) {
-            const float8 wk = load_some(w + k * N + column, columns);
+            const float8 wk = load_some_inputs(w + k * N + column, columns);
 #pragma unroll
             for (int r = 0; r < TILE; r++)
-                sum[r] += x[(row + r) * K + k] * wk;
+                sum[r] += read_input(x + (row + r) * K + k) * wk;
         }
 #pragma unroll
         for (int r = 0; r < TILE; r++)

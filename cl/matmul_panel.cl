@@ -13,40 +13,152 @@
 #endif
 
 #define COLUMNS (2 * VECTOR)
+#ifdef BF16_INPUT
+#define PADDED_K ((K + 1) / 2 * 2)
+#else
+#define PADDED_K K
+#endif
 
-/* sums [ROWS,COLUMNS] = x w; x and w begin where the tile does. Each number of x is read once. */
+/* ---- sums [height,COLUMNS] = x w; x and w begin where the tile does, height is HEIGHT or one less ---- */
+
+#if defined(AMX)
+
+/* By Intel's tile registers (AMX, "Advanced Matrix Extensions Programming Reference"): tdpbf16ps multiplies 16 rows of
+ * 16 pairs with 16 pairs of 16 columns. Registers 0 to 3 hold the sums, 4 and 5 rows of x, 6 and 7 columns of w. */
+struct tile_shapes {
+    uchar palette, start_row, reserved[14];
+    ushort row_bytes[16];
+    uchar rows[16];
+};
+
+#define FULL_ROW 64 /* bytes */
+
+static inline void configure_tiles(int upper, int lower)
+{
+    struct tile_shapes shapes = {.palette = 1};
+    for (int i = 0; i < 8; i++) {
+        shapes.row_bytes[i] = FULL_ROW;
+        shapes.rows[i] = i > 5 ? 16 : i == 4 || i < 2 ? upper : lower;
+    }
+    __asm__ volatile("ldtilecfg %0" : : "m"(shapes));
+}
+
+#define LOAD_TILE(tile, at, stride)                                                                                    \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile : : "r"(at), "r"((long)(stride)) : "memory")
+#define STORE_TILE(tile, at, stride)                                                                                   \
+    __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" : : "r"(at), "r"((long)(stride)) : "memory")
+#define CLEAR_TILE(tile)         __asm__ volatile("tilezero %%tmm" #tile : :)
+#define MULTIPLY_TILES(sum, x, w) __asm__ volatile("tdpbf16ps %%tmm" #w ", %%tmm" #x ", %%tmm" #sum : :)
+
+static inline void multiply(__global const ushort *x, __global const ushort *w, int height, float *sums)
+{
+    const int upper = min(height, 16), lower = max(height - 16, 1); /* a register has one row at least */
+    configure_tiles(upper, lower);
+    CLEAR_TILE(0);
+    CLEAR_TILE(1);
+    CLEAR_TILE(2);
+    CLEAR_TILE(3);
+    for (int k = 0; k < K; k += 32) {
+        LOAD_TILE(4, x + k, 2 * K);
+        LOAD_TILE(6, w + k * COLUMNS, 2 * FULL_ROW);
+        LOAD_TILE(7, w + k * COLUMNS + 32, 2 * FULL_ROW);
+        MULTIPLY_TILES(0, 4, 6);
+        MULTIPLY_TILES(1, 4, 7);
+#if HEIGHT > 16
+        LOAD_TILE(5, x + 16 * K + k, 2 * K);
+        MULTIPLY_TILES(2, 5, 6);
+        MULTIPLY_TILES(3, 5, 7);
+#endif
+    }
+    STORE_TILE(0, sums, 2 * FULL_ROW);
+    STORE_TILE(1, sums + 16, 2 * FULL_ROW);
+#if HEIGHT > 16
+    STORE_TILE(2, sums + 16 * COLUMNS, 2 * FULL_ROW);
+    STORE_TILE(3, sums + 16 * COLUMNS + 16, 2 * FULL_ROW);
+#endif
+    __asm__ volatile("tilerelease" : :);
+}
+
+#else
+
+#if !defined(BF16_INPUT)
+
+typedef vfloat factor_t;
+#define STEPS            K
+#define load_x(x, r, k)  ((vfloat)((x)[(r) * K + (k)]))
+#define load_w(i, w)     load_vector(i, w)
+#define multiply_add(x, w, sum) fma(x, w, sum)
+
+#else
+
+/* Pairs of neighbours along K. x is read a pair at a time: K is even, or the last pair's second weight is 0. */
+typedef vuint factor_t;
+#define STEPS           ((K + 1) / 2)
+#define load_x(x, r, k) ((vuint)(*(__global const uint *)((x) + (r) * K + 2 * (k))))
+#define load_w(i, w)    load_vector(i, (__global const uint *)(w))
+
+#if defined(BF16_DOT)
+static inline vfloat multiply_add(vuint x, vuint w, vfloat sum)
+{
+    __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));
+    return sum;
+}
+#else
+static inline vfloat multiply_add(vuint x, vuint w, vfloat sum)
+{
+    sum = fma(as_vfloat(x << 16), as_vfloat(w << 16), sum);
+    return fma(as_vfloat(x & 0xffff0000u), as_vfloat(w & 0xffff0000u), sum);
+}
+#endif
+#endif
+
 #define DEFINE_TILE(NAME, ROWS)                                                                                        \
-    static inline void NAME(__global const float *restrict x, __global const float *restrict w, float *sums)           \
+    static inline void NAME(__global const input_t *restrict x, __global const input_t *restrict w, float *sums)       \
     {                                                                                                                  \
         vfloat left[ROWS], right[ROWS];                                                                                \
         _Pragma("unroll") for (int r = 0; r < ROWS; r++) left[r] = right[r] = 0.0f;                                    \
-        for (int k = 0; k < K; k++) {                                                                                  \
-            const vfloat w_left = load_vector(2 * k, w), w_right = load_vector(2 * k + 1, w);                                      \
+        for (int k = 0; k < STEPS; k++) {                                                                              \
+            const factor_t w_left = load_w(2 * k, w), w_right = load_w(2 * k + 1, w);                                  \
             _Pragma("unroll") for (int r = 0; r < ROWS; r++)                                                           \
             {                                                                                                          \
-                const vfloat x_k = x[r * K + k];                                                                       \
-                left[r] = fma(x_k, w_left, left[r]);                                                                   \
-                right[r] = fma(x_k, w_right, right[r]);                                                                \
+                const factor_t x_k = load_x(x, r, k);                                                                  \
+                left[r] = multiply_add(x_k, w_left, left[r]);                                                          \
+                right[r] = multiply_add(x_k, w_right, right[r]);                                                       \
             }                                                                                                          \
         }                                                                                                              \
         _Pragma("unroll") for (int r = 0; r < ROWS; r++)                                                               \
         {                                                                                                              \
-            store_vector(left[r], 2 * r, sums);                                                                              \
-            store_vector(right[r], 2 * r + 1, sums);                                                                         \
+            store_vector(left[r], 2 * r, sums);                                                                        \
+            store_vector(right[r], 2 * r + 1, sums);                                                                   \
         }                                                                                                              \
     }
 
 DEFINE_TILE(high_tile, HEIGHT)
 #if HEIGHT > 1
 DEFINE_TILE(low_tile, (HEIGHT - 1))
+#else
+#define low_tile high_tile
 #endif
 
+static inline void multiply(__global const input_t *x, __global const input_t *w, int height, float *sums)
+{
+    if (height == HEIGHT)
+        high_tile(x, w, sums);
+    else
+        low_tile(x, w, sums);
+}
+
+#endif
+
+/* ---- what is done with the sums ---- */
+
 /* One row of a tile: y [count] = activation(sums + bias), for the first `count` of COLUMNS. */
-static inline void finish_row(float *sums, __global const float *bias, __global float *y, int count, int activation)
+static inline void finish_row(float *sums, __global const float *bias, __global output_t *y, int count,
+                              int activation)
 {
     if (count == COLUMNS) {
-        store_vector(vactivate(load_vector(0, sums) + load_vector(0, bias), activation), 0, y);
-        store_vector(vactivate(load_vector(1, sums) + load_vector(1, bias), activation), 1, y);
+        write_output_vector(vactivate(load_vector(0, sums) + load_vector(0, bias), activation), y);
+        write_output_vector(vactivate(load_vector(1, sums) + load_vector(1, bias), activation), y + VECTOR);
         return;
     }
     for (int i = 0; i < count; i++)
@@ -54,12 +166,12 @@ static inline void finish_row(float *sums, __global const float *bias, __global 
     store_vector(vactivate(load_vector(0, sums), activation), 0, sums);
     store_vector(vactivate(load_vector(1, sums), activation), 1, sums);
     for (int i = 0; i < count; i++)
-        y[i] = sums[i];
+        write_output(sums[i], y + i);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-matmul_panel(__global const float *restrict x, __global const float *restrict w, __global const float *restrict bias,
-             __global float *restrict y, int rows, int N, int tiles, int block, int activation)
+matmul_panel(__global const input_t *restrict x, __global const input_t *restrict w, __global const float *restrict bias,
+             __global output_t *restrict y, int rows, int N, int tiles, int block, int activation)
 {
     const int panels = (N + COLUMNS - 1) / COLUMNS;
     const int first = (int)get_global_id(0) / (block * panels) * block; /* tile of this block */
@@ -69,12 +181,7 @@ matmul_panel(__global const float *restrict x, __global const float *restrict w,
     const int row = tile * low + min(tile, high_tiles), height = low + (tile < high_tiles);
     float sums[HEIGHT * COLUMNS];
 
-#if HEIGHT > 1
-    if (height < HEIGHT)
-        low_tile(x + row * K, w + column * K, sums);
-    else
-#endif
-        high_tile(x + row * K, w + column * K, sums);
+    multiply(x + row * K, w + column * PADDED_K, height, sums);
     for (int r = 0; r < height; r++)
         finish_row(sums + r * COLUMNS, bias + column, y + (row + r) * N + column, min(COLUMNS, N - column), activation);
 }

@@ -36,6 +36,50 @@
 DEFINE_ACTIVATE(float)
 DEFINE_ACTIVATE(float8)
 
+/* ---- how numbers are stored: a step's first input and output, and a matmul's weight with its input, may be bf16, the
+ * upper half of a float, rounded to the nearest ---- */
+
+static inline float from_bf16(ushort bits)
+{
+    return as_float((uint)bits << 16);
+}
+
+static inline ushort to_bf16(float x)
+{
+    const uint bits = as_uint(x);
+    return isnan(x) ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+static inline ushort8 to_bf16_8(float8 x)
+{
+    const uint8 bits = as_uint8(x), rounded = bits + 0x7fff + (bits >> 16 & 1);
+    return convert_ushort8((isnan(x) ? bits | 0x400000 : rounded) >> 16);
+}
+
+#ifdef BF16_INPUT
+typedef ushort input_t;
+#define read_input(at)  from_bf16(*(at))
+#define read_input8(at) as_float8(convert_uint8(vload8(0, at)) << 16)
+#define read_input_vector(at) as_vfloat(JOIN(convert_uint, VECTOR)(load_vector(0, at)) << 16)
+#else
+typedef float input_t;
+#define read_input(at)  (*(at))
+#define read_input8(at) vload8(0, at)
+#define read_input_vector(at) load_vector(0, at)
+#endif
+
+#ifdef BF16_OUTPUT
+typedef ushort output_t;
+#define write_output(value, at)        (*(at) = to_bf16(value))
+#define write_output8(value, at)       vstore8(to_bf16_8(value), 0, at)
+#define write_output_vector(value, at) store_vector(vto_bf16(value), 0, at)
+#else
+typedef float output_t;
+#define write_output(value, at)        (*(at) = (value))
+#define write_output8(value, at)       vstore8(value, 0, at)
+#define write_output_vector(value, at) store_vector(value, 0, at)
+#endif
+
 /* ---- vectors of the device's own width, for kernels that a CPU runs ---- */
 
 #ifndef VECTOR
@@ -48,8 +92,18 @@ DEFINE_ACTIVATE(float8)
 #define vint        JOIN(int, VECTOR)
 #define as_vfloat   JOIN(as_float, VECTOR)
 #define as_vint     JOIN(as_int, VECTOR)
+#define vuint        JOIN(uint, VECTOR)
+#define as_vuint     JOIN(as_uint, VECTOR)
+#define vushort      JOIN(ushort, VECTOR)
+#define to_vushort   JOIN(convert_ushort, VECTOR)
 #define load_vector  JOIN(vload, VECTOR)
 #define store_vector JOIN(vstore, VECTOR)
+
+static inline vushort vto_bf16(vfloat x)
+{
+    const vuint bits = as_vuint(x), rounded = bits + 0x7fff + (bits >> 16 & 1);
+    return to_vushort((isnan(x) ? bits | 0x400000 : rounded) >> 16);
+}
 
 /* 2^x. Adding 1.5 * 2^23 rounds x to a whole number, whose bits then count up from that sum's; 2 to the rest, within
  * half of 1, is a minimax polynomial (relative error 8e-8), and the whole number goes into its exponent. */

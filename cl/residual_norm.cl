@@ -6,7 +6,7 @@
  * with an eps of 1e-12 a row of nearly equal numbers would otherwise be normalised to noise.
  */
 static inline void layer_norm(__global const float *x, __global const float *weight, __global const float *bias,
-                              __global float *normed, int D, float eps)
+                              __global output_t *normed, int D, float eps)
 {
     float mean = 0.0f, differences = 0.0f, squares = 0.0f;
     for (int i = 0; i < D; i++)
@@ -20,11 +20,11 @@ static inline void layer_norm(__global const float *x, __global const float *wei
     const float rest = differences / (float)D;
     const float scale = 1.0f / sqrt(fmax(squares / (float)D - rest * rest, 0.0f) + eps);
     for (int i = 0; i < D; i++)
-        normed[i] = (x[i] - mean - rest) * scale * weight[i] + bias[i];
+        write_output((x[i] - mean - rest) * scale * weight[i] + bias[i], normed + i);
 }
 
 __kernel void norm(__global const float *x, __global const float *weight, __global const float *bias,
-                   __global float *normed, int rows, int D, float eps)
+                   __global output_t *normed, int rows, int D, float eps)
 {
     const int row = get_global_id(0);
     if (row < rows)
@@ -33,7 +33,7 @@ __kernel void norm(__global const float *x, __global const float *weight, __glob
 
 /* sum may be x itself. */
 __kernel void residual_norm(__global const float *x, __global const float *y, __global const float *weight,
-                            __global const float *bias, __global float *normed, __global float *sum, int rows, int D,
+                            __global const float *bias, __global output_t *normed, __global float *sum, int rows, int D,
                             float eps)
 {
     const int row = get_global_id(0);
@@ -55,7 +55,7 @@ __kernel void residual(__global const float *x, __global const float *y, __globa
 /* LayerNorm of each head's query and key on its own: qkv [rows,3,H,d] -> normed, of the same shape, which may be qkv
  * itself. One work-item per row and head. */
 __kernel void qk_norm(__global const float *qkv, __global const float *q_weight, __global const float *q_bias,
-                      __global const float *k_weight, __global const float *k_bias, __global float *normed, int H,
+                      __global const float *k_weight, __global const float *k_bias, __global output_t *normed, int H,
                       int d, float eps)
 {
     const int head = get_global_id(0), row = get_global_id(1);
@@ -65,5 +65,5 @@ __kernel void qk_norm(__global const float *qkv, __global const float *q_weight,
     layer_norm(qkv + q, q_weight, q_bias, normed + q, d, eps);
     layer_norm(qkv + k, k_weight, k_bias, normed + k, d, eps);
     for (int c = 0; c < d; c++)
-        normed[v + c] = qkv[v + c];
+        write_output(qkv[v + c], normed + v + c);
 }

@@ -260,12 +260,15 @@ static vitcl_status make_request(struct request *request, const vitcl_context *c
                                 .height = model->model.height,
                                 .width = model->model.width,
                                 .max_patches = model->model.max_patches,
-                                .outputs = p->outputs};
+                                .outputs = p->outputs,
+                                .precision = p->precision};
     if (context) /* the reference has no variants */
         request->variants = p->variants ? p->variants : getenv("VITCL_VARIANT");
     if (request->batch > VITCL_MAX_BATCH)
         return fail(error, VITCL_ERROR_ARGUMENT, "batch_size: %zu; at most %d is taken", request->batch,
                     VITCL_MAX_BATCH);
+    if ((unsigned)p->precision > VITCL_PRECISION_BF16)
+        return fail(error, VITCL_ERROR_ARGUMENT, "precision: %d is no vitcl_precision", (int)p->precision);
     return choose_outputs(model, &request->outputs, error);
 }
 
@@ -281,7 +284,7 @@ vitcl_status vitcl_plan_describe(vitcl_context *context, const vitcl_model *mode
         return fail_null(error, "model and text");
     status = make_request(&request, context, model, params, error);
     if (status == VITCL_OK)
-        status = plan_for(&plan, &request, context ? device_facts(context->device) : &NO_DEVICE, error);
+        status = plan_for(&plan, &request, session_facts(context ? context->device : NULL, &request), error);
     if (status != VITCL_OK)
         return status;
     status = plan_describe(&plan, text, error);

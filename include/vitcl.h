@@ -250,6 +250,13 @@ typedef enum vitcl_output {
                                    model of variable resolution */
 } vitcl_output;
 
+/* How numbers are stored that a matmul multiplies: weights, and the activations that feed it. All that sums is float:
+ * products, softmax, LayerNorm, the residual stream, and every output. */
+typedef enum vitcl_precision {
+    VITCL_PRECISION_F32,
+    VITCL_PRECISION_BF16 /* half of the memory for weights; faster where the device multiplies bf16 */
+} vitcl_precision;
+
 #define VITCL_MAX_BATCH 65536
 
 typedef struct vitcl_session_params {
@@ -257,6 +264,7 @@ typedef struct vitcl_session_params {
     unsigned outputs; /* vitcl_output, or-ed; 0: logits where the model has a classifier, else embedding, else hidden */
     const char *variants; /* "matmul=portable,attention=portable": how each operation runs; NULL: VITCL_VARIANT.
                              Without a context there is nothing to choose, and this is not read */
+    vitcl_precision precision;
 } vitcl_session_params;
 
 /* Plans the model for this device, compiles its kernels, uploads its weights. With context NULL the session runs the

@@ -30,7 +30,7 @@ static void check_results(vitcl_context *context)
 {
     struct fixture f;
     vitcl_model *model = fixture_model("vit/cls");
-    vitcl_session *session = open_session(context, model, (vitcl_session_params){3, 7, NULL});
+    vitcl_session *session = open_session(context, model, (vitcl_session_params){.batch_size = 3, .outputs = 7});
     float logits[3 * 10], embedding[3 * 48], hidden[3 * 17 * 48];
     const vitcl_results results = {logits, embedding, hidden};
     vitcl_error error, untouched;

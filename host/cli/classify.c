@@ -305,7 +305,8 @@ static bool allocate(struct job *job)
 static bool set_up(struct job *job, const struct options *options, vitcl_context *context)
 {
     vitcl_error error;
-    const vitcl_session_params params = {.batch_size = job->batch_size, .outputs = outputs_kept(options, &job->info)};
+    const vitcl_session_params params = {
+        .batch_size = job->batch_size, .outputs = outputs_kept(options, &job->info), .precision = options->precision};
     vitcl_status status;
 
     if (!texts_open(&job->texts, options, job->model) || !allocate(job) ||

@@ -85,7 +85,7 @@ int print_plan(const struct options *options, vitcl_context *context, const vitc
     vitcl_error error;
     char *text;
     vitcl_model_info info;
-    vitcl_session_params params = {.batch_size = options->batch_size};
+    vitcl_session_params params = {.batch_size = options->batch_size, .precision = options->precision};
     vitcl_model_get_info(model, &info);
     params.outputs = outputs_kept(options, &info);
     if (vitcl_plan_describe(context, model, &params, &text, &error) != VITCL_OK)

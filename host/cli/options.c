@@ -20,6 +20,7 @@ enum {
     LONG_IMAGE_SIZE,
     LONG_RESIZE,
     LONG_EXIF,
+    LONG_PRECISION,
     LONG_LABELS,
     LONG_LABELS_EMBEDDINGS,
     LONG_MODE
@@ -42,6 +43,7 @@ static const struct option OPTIONS[] = {
     {"image-size", required_argument, NULL, LONG_IMAGE_SIZE},
     {"resize", required_argument, NULL, LONG_RESIZE},
     {"exif", required_argument, NULL, LONG_EXIF},
+    {"precision", required_argument, NULL, LONG_PRECISION},
     {"labels", required_argument, NULL, LONG_LABELS},
     {"labels-embeddings", required_argument, NULL, LONG_LABELS_EMBEDDINGS},
     {"plan", no_argument, NULL, LONG_MODE + MODE_PLAN},
@@ -77,6 +79,7 @@ void options_print_help(void)
         "                        --list-devices, P:D (platform:device), gpu, cpu or accelerator (gpu:1 is the second\n"
         "                        one), pci:BB:DD.F, uuid:HEX, or a part of the device's name\n"
         "  -b, --batch-size N    images per run of the device (1)\n"
+        "  --precision f32|bf16  how weights and what is multiplied with them are stored (f32); sums are float always\n"
         "\n"
         "results\n"
         "  -k, --topk N          labels per image (5)\n"
@@ -152,6 +155,14 @@ static int parse_exif(struct options *o, const char *text)
     return o->exif == EXIF_ON || strcmp(text, "off") == 0 ? 0 : usage("--exif: expected on or off, found \"%s\"", text);
 }
 
+static int parse_precision(struct options *o, const char *text)
+{
+    o->precision = strcmp(text, "bf16") == 0 ? VITCL_PRECISION_BF16 : VITCL_PRECISION_F32;
+    return o->precision == VITCL_PRECISION_BF16 || strcmp(text, "f32") == 0
+               ? 0
+               : usage("--precision: expected f32 or bf16, found \"%s\"", text);
+}
+
 /* Where an option's text goes as it is; NULL for other options. */
 static const char **text_of(struct options *o, int option)
 {
@@ -216,6 +227,8 @@ static int apply(struct options *o, int option)
         return parse_resize(o, optarg);
     case LONG_EXIF:
         return parse_exif(o, optarg);
+    case LONG_PRECISION:
+        return parse_precision(o, optarg);
     default: /* getopt_long has said what is wrong */
         fputs("Try: vitcl_run --help\n", stderr);
         return EXIT_USAGE;

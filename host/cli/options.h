@@ -17,6 +17,7 @@ struct options {
     bool recursive, json, quiet;
     size_t image_height, image_width; /* 0: the model's */
     vitcl_resize resize;
+    vitcl_precision precision;
     enum { EXIF_AS_LIBRARY, EXIF_ON, EXIF_OFF } exif;
     const char *labels, *labels_embeddings;           /* files to read; NULL: none */
     const char *logits, *embedding, *hidden, *pixels; /* .npy files to write; NULL: none */

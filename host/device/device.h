@@ -19,6 +19,9 @@ struct kernel;
 vitcl_status device_open(struct device **device, const char *selector, const struct logger *log, vitcl_error *err);
 void device_close(struct device **device);
 const struct facts *device_facts(const struct device *device);
+
+/* probe.c: finds out about bf16, once; it compiles and runs a small kernel. What can not be found out is not there. */
+void device_probe_bf16(struct device *device);
 const char *device_description(const struct device *device); /* "platform / vendor / name" */
 const struct logger *device_log(const struct device *device);
 

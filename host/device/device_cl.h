@@ -26,6 +26,7 @@ struct device {
     char description[400];
     struct compiled *programs; /* compiled so far */
     size_t program_count, program_capacity;
+    bool probed;    /* device_probe_bf16 was here */
     bool gemm_used; /* CLBlast compiles when first used, for seconds */
 };
 

@@ -1,4 +1,5 @@
-/* half.h - the two 16-bit floats of weight files as 32-bit floats, by integer arithmetic on their bits.
+/* half.h - the two 16-bit floats of weight files as 32-bit floats, by integer arithmetic on their bits; and back to
+ * bf16, where a plan stores numbers so.
  *
  * half: 1 sign, 5 exponent, 10 fraction bits (IEEE 754 binary16). bf16: the upper half of a float. Every value of both
  * is a float, so both conversions are exact; infinities, signed zeros and the payload of a NaN stay what they are.
@@ -19,6 +20,16 @@ static inline float float_from_bits(uint32_t bits)
 static inline float bf16_to_float(uint16_t bits)
 {
     return float_from_bits((uint32_t)bits << 16);
+}
+
+/* Rounds to the nearest, ties to even; NaN stays NaN. */
+static inline uint16_t float_to_bf16(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (value != value)
+        return (uint16_t)(bits >> 16 | 0x40); /* quiet: a NaN whose payload is cut off must not become infinity */
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 static inline float half_to_float(uint16_t bits)

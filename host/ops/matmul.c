@@ -101,7 +101,11 @@ static size_t launch_clblast(const struct plan *plan, const struct step *step, c
 
 static const struct variant CLBLAST = {
     .name = "clblast", .layout = LAYOUT_TRANSPOSED, .obstacle = clblast_obstacle, .launch = launch_clblast};
-static const struct variant PORTABLE = {.name = "portable", .layout = LAYOUT_TRANSPOSED, .launch = launch_portable};
+static const struct variant PORTABLE = {.name = "portable",
+                                        .layout = LAYOUT_TRANSPOSED,
+                                        .reads_bf16 = true,
+                                        .writes_bf16 = true,
+                                        .launch = launch_portable};
 
 static const struct variant *choose(const struct plan *plan, const struct facts *facts, const char **reason)
 {
@@ -126,5 +130,7 @@ static const struct variant *choose(const struct plan *plan, const struct facts 
     return &PORTABLE;
 }
 
-const struct operation MATMUL = {
-    .cost = cost, .reference = reference, .variants = {&MATMUL_PANEL, &CLBLAST, &PORTABLE}, .choose = choose};
+const struct operation MATMUL = {.cost = cost,
+                                 .reference = reference,
+                                 .variants = {&MATMUL_AMX, &MATMUL_BF16_DOT, &MATMUL_PANEL, &CLBLAST, &PORTABLE},
+                                 .choose = choose};

@@ -12,6 +12,6 @@ struct matmul_shape {
 struct matmul_shape matmul_shape(const struct plan *plan, const struct step *step);
 
 /* matmul_panel.c */
-extern const struct variant MATMUL_PANEL;
+extern const struct variant MATMUL_AMX, MATMUL_BF16_DOT, MATMUL_PANEL;
 
 #endif

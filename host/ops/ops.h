@@ -37,14 +37,19 @@ struct launch {
 struct variant {
     const char *name;
     enum layout layout; /* of the step's first weight */
+    bool reads_bf16;    /* its first input may be stored so; then the first weight of a matmul is, too */
+    bool only_bf16;     /* it reads nothing else */
+    bool writes_bf16;   /* its first output may be stored so */
     /* NULL where it can run there, else why not. */
     const char *(*obstacle)(const struct facts *facts);
+    /* Whether it can run this step; NULL: it can run any. */
+    bool (*fits)(const struct plan *plan, const struct step *step);
     /* Writes up to MAX_LAUNCHES launches, returns how many. */
     size_t (*launch)(const struct plan *plan, const struct step *step, const struct facts *facts,
                      struct launch *launches);
 };
 
-#define MAX_VARIANTS 4
+#define MAX_VARIANTS 6
 
 /* A panel of LAYOUT_PANELS is so many vectors of the device wide. */
 #define PANEL_VECTORS 2
@@ -67,8 +72,9 @@ extern const struct operation IM2PATCH, MATMUL, TOKENS, RESIDUAL_NORM, QK_NORM, 
 /* The operation of a step. */
 const struct operation *operation_of(enum op op);
 
-/* Gives every step of a fresh plan its cost, variant and weight layout. `overrides` is a comma list of
- * "operation=variant", NULL or "" for none; an unknown name is VITCL_ERROR_ARGUMENT and lists the choices. */
+/* select.c: gives every step of a fresh plan its cost and variant, and every tensor its type and layout. `overrides` is
+ * a comma list of "operation=variant", NULL or "" for none; an unknown name is VITCL_ERROR_ARGUMENT and lists the
+ * choices. */
 vitcl_status ops_select(struct plan *plan, const struct facts *facts, const char *overrides, vitcl_error *err);
 
 /* ---- for the operations' own files ---- */

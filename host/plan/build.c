@@ -127,6 +127,7 @@ vitcl_status plan_build(struct plan *plan, const struct request *request, vitcl_
     memset(plan, 0, sizeof *plan);
     plan->outputs[OUTPUT_LOGITS] = plan->outputs[OUTPUT_EMBEDDING] = plan->outputs[OUTPUT_HIDDEN] = NO_TENSOR;
     plan->position = plan->lengths = NO_TENSOR;
+    plan->precision = request->precision;
     set_geometry(&plan->geometry, request);
 
     x = build_embedding(&b, weights);

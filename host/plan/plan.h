@@ -18,11 +18,18 @@
 
 #define NO_TENSOR (-1)
 
+/* How a number is stored on the device. */
+enum number {
+    NUMBER_F32,
+    NUMBER_BF16 /* the upper half of a float */
+};
+
 /* How a weight lies in device memory. */
 enum layout {
     LAYOUT_ROWS,       /* as in the file: [rows,cols] */
     LAYOUT_TRANSPOSED, /* [cols,rows]: for a linear layer [K,N], as CLBlast wants it */
-    LAYOUT_PANELS /* [panels][cols][panel]: `panel` rows of the file at a time, transposed, zeros behind the last */
+    LAYOUT_PANELS      /* [panels][cols][panel]: `panel` rows of the file at a time, transposed, zeros behind the last;
+                          of bf16 [panels][cols/2][panel][2], so that neighbours in a row stay neighbours */
 };
 
 struct tensor {
@@ -33,6 +40,8 @@ struct tensor {
     const struct weight *weight; /* NULL for activations */
     enum layout layout;          /* of a weight */
     size_t panel;                /* of LAYOUT_PANELS: rows of the file in one */
+    enum number number;          /* how it is stored; what is no weight has room for floats, with which the reference
+                                    runs */
     bool keep;                   /* an output: must survive to the end of the plan */
     int producer;                /* the step that writes it; -1 for inputs and weights */
     int last_use;                /* the last step that reads it; the number of steps where `keep` */
@@ -117,6 +126,7 @@ struct computed {
 
 struct plan {
     struct geometry geometry;
+    vitcl_precision precision;
     struct step *steps;
     size_t step_count, step_capacity;
     struct tensor *tensors;
@@ -139,6 +149,7 @@ struct request {
     size_t max_patches;   /* of one image, where a model of variable resolution gives each its own grid; else 0 */
     unsigned outputs;     /* a set of vitcl_output */
     const char *variants; /* "operation=variant,..."; NULL or "" for none */
+    vitcl_precision precision;
 };
 
 /* build.c: writes the forward pass. The plan points into the request's weights, which must outlive it. */
@@ -150,7 +161,9 @@ int plan_add_weight(struct plan *plan, const struct weight *weight, const char *
 int plan_add_step(struct plan *plan, const struct step *step);
 
 /* tensors.c: says how a weight will lie in device memory, and so how many bytes it needs. */
-void plan_set_layout(struct plan *plan, int weight, enum layout layout, size_t panel);
+void plan_set_layout(struct plan *plan, int weight, enum number number, enum layout layout, size_t panel);
+
+size_t number_bytes(enum number number);
 
 /* tensors.c: room for a weight [rows,cols] that the plan owns; NULL when memory is out. */
 struct computed *plan_add_computed(struct plan *plan, size_t rows, size_t cols);

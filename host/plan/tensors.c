@@ -45,14 +45,22 @@ int plan_add_tensor(struct plan *plan, const char *name, const size_t *shape, si
     return add(plan, &t);
 }
 
-void plan_set_layout(struct plan *plan, int weight, enum layout layout, size_t panel)
+size_t number_bytes(enum number number)
+{
+    return number == NUMBER_BF16 ? sizeof(uint16_t) : sizeof(float);
+}
+
+void plan_set_layout(struct plan *plan, int weight, enum number number, enum layout layout, size_t panel)
 {
     struct tensor *t = &plan->tensors[weight];
-    size_t rows = layout == LAYOUT_PANELS ? size_round_up(t->rows, panel) : t->rows;
+    bool panels = layout == LAYOUT_PANELS;
+    size_t rows = panels ? size_round_up(t->rows, panel) : t->rows;
+    size_t cols = panels && number == NUMBER_BF16 ? size_round_up(t->cols, 2) : t->cols;
+    t->number = number;
     t->layout = layout;
     t->panel = panel;
     plan->weight_bytes -= t->bytes;
-    t->bytes = rows * t->cols * sizeof(float);
+    t->bytes = rows * cols * number_bytes(number);
     plan->weight_bytes += t->bytes;
 }
 

@@ -107,6 +107,15 @@ static vitcl_status prepare_kernel(struct executor *e, struct prepared *prepared
     return status == VITCL_OK ? kernel_max_group(prepared->kernel, max_group, err) : status;
 }
 
+/* What the kernel of a step must know of how its numbers are stored. */
+static void add_types(const struct plan *plan, const struct step *step, struct launch *launch)
+{
+    if (plan->tensors[step->input[0]].number == NUMBER_BF16)
+        add_option(launch, "BF16_INPUT", 1);
+    if (plan->tensors[step->output[0]].number == NUMBER_BF16)
+        add_option(launch, "BF16_OUTPUT", 1);
+}
+
 /* A kernel may allow smaller groups than its device: then the step is laid out again for those. */
 static vitcl_status prepare_step(struct executor *e, size_t s, struct facts *facts, vitcl_error *err)
 {
@@ -122,6 +131,7 @@ static vitcl_status prepare_step(struct executor *e, size_t s, struct facts *fac
         first[i].launch = launches[i];
         if (!launches[i].kernel)
             continue;
+        add_types(e->plan, step, &first[i].launch);
         kernel_destroy(&first[i].kernel);
         status = prepare_kernel(e, &first[i], &max_group, err);
         if (status != VITCL_OK)

@@ -1,28 +1,39 @@
 /* reference.c - runs each step's plain-C function, on all cores. */
 #include "run/reference.h"
 #include "base/parallel.h"
+#include "model/half.h"
 #include "ops/ops.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* A weight's numbers where they lie in the file, if they are one tensor of aligned floats there. */
-static float *in_place(const struct weight *weight)
+/* Rounds as the device does where it stores bf16, so that what is left to differ is the order of sums. */
+static void round_to(enum number number, float *values, size_t count)
 {
-    const struct tensor_entry *tensor = weight->part[0].tensor;
-    if (weight->parts != 1 || !tensor || weight->part[0].first || weight->scale || tensor->dtype != DTYPE_F32 ||
-        (uintptr_t)tensor->data % sizeof(float))
-        return NULL;
-    return (float *)(uintptr_t)tensor->data; /* the reference only reads weights */
+    for (size_t i = 0; number == NUMBER_BF16 && i < count; i++)
+        values[i] = bf16_to_float(float_to_bf16(values[i]));
 }
 
-static vitcl_status convert(const struct weight *weight, float **converted, vitcl_error *err)
+/* A weight's numbers where they lie in the file, if they are one tensor of aligned floats there. */
+static float *in_place(const struct tensor *tensor)
 {
+    const struct weight *weight = tensor->weight;
+    const struct tensor_entry *entry = weight->part[0].tensor;
+    if (tensor->number != NUMBER_F32 || weight->parts != 1 || !entry || weight->part[0].first || weight->scale ||
+        entry->dtype != DTYPE_F32 || (uintptr_t)entry->data % sizeof(float))
+        return NULL;
+    return (float *)(uintptr_t)entry->data; /* the reference only reads weights */
+}
+
+static vitcl_status convert(const struct tensor *tensor, float **converted, vitcl_error *err)
+{
+    const struct weight *weight = tensor->weight;
     *converted = malloc(weight->rows * weight->cols * sizeof **converted);
     if (!*converted)
         return fail_memory(err, weight->rows * weight->cols * sizeof **converted);
     for (size_t row = 0; row < weight->rows; row++)
         weight_read_row(weight, row, *converted + row * weight->cols);
+    round_to(tensor->number, *converted, weight->rows * weight->cols);
     return VITCL_OK;
 }
 
@@ -43,9 +54,9 @@ vitcl_status reference_create(struct reference *reference, const struct plan *pl
             r->data[t] = r->arena + tensor->offset / sizeof(float);
             continue;
         }
-        r->data[t] = in_place(tensor->weight);
+        r->data[t] = in_place(tensor);
         if (!r->data[t]) {
-            TRY(convert(tensor->weight, &r->converted[t], err));
+            TRY(convert(tensor, &r->converted[t], err));
             r->data[t] = r->converted[t];
         }
     }
@@ -73,7 +84,11 @@ struct part {
 static void run_rows(void *context, size_t first, size_t last)
 {
     struct part *part = context;
-    operation_of(part->step->op)->reference(part->reference->plan, part->step, part->reference->data, first, last);
+    const struct plan *plan = part->reference->plan;
+    const int output = part->step->output[0];
+    const size_t cols = plan->tensors[output].cols;
+    operation_of(part->step->op)->reference(plan, part->step, part->reference->data, first, last);
+    round_to(plan->tensors[output].number, part->reference->data[output] + first * cols, (last - first) * cols);
 }
 
 void reference_run_step(struct reference *reference, size_t step)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct facts NO_DEVICE = {.is_cpu = true, .max_work_group = 64, .buffer_align = 64};
+static const struct facts NO_DEVICE = {.is_cpu = true, .max_work_group = 64, .buffer_align = 64};
 
 /* ---- slots ---- */
 
@@ -22,10 +22,19 @@ done:
     return status;
 }
 
+const struct facts *session_facts(struct device *device, const struct request *request)
+{
+    if (!device)
+        return &NO_DEVICE;
+    if (request->precision == VITCL_PRECISION_BF16)
+        device_probe_bf16(device);
+    return device_facts(device);
+}
+
 static vitcl_status prepare(struct session *s, const struct request *request, vitcl_error *err)
 {
     vitcl_status status;
-    const struct facts *facts = s->device ? device_facts(s->device) : &NO_DEVICE;
+    const struct facts *facts = session_facts(s->device, request);
     TRY(plan_for(&s->plan, request, facts, err));
     if (s->device)
         TRY(check_fit(&s->plan, request, facts, err));

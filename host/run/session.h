@@ -13,8 +13,8 @@ struct slot {
     struct mark *mark;            /* passed when the results are here; NULL on the reference */
 };
 
-/* What plans are made for where there is no device. */
-extern const struct facts NO_DEVICE;
+/* What the request's plan is made for; device NULL: the reference. */
+const struct facts *session_facts(struct device *device, const struct request *request);
 
 struct session {
     struct request request;

@@ -2,9 +2,11 @@
  * includes what earlier steps have added up: the first step that jumps is the one to look at. */
 #include "run/verify.h"
 #include "base/size.h"
+#include "model/half.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 double deviation_of(const float *a, const float *b, size_t count)
 {
@@ -18,6 +20,21 @@ double deviation_of(const float *a, const float *b, size_t count)
     }
     rms = sqrt(squares / (double)(count ? count : 1));
     return largest == 0 ? 0 : rms > 0 ? largest / rms : INFINITY;
+}
+
+double verify_tolerance(const struct plan *plan)
+{
+    return plan->precision == VITCL_PRECISION_BF16 ? VERIFY_TOLERANCE_BF16 : VERIFY_TOLERANCE;
+}
+
+void numbers_to_float(enum number number, void *numbers, size_t count)
+{
+    float *floats = numbers;
+    for (size_t i = count; number == NUMBER_BF16 && i-- > 0;) { /* from behind: floats are longer */
+        uint16_t bits;
+        memcpy(&bits, (char *)numbers + i * sizeof bits, sizeof bits);
+        floats[i] = bf16_to_float(bits);
+    }
 }
 
 static size_t largest_tensor(const struct plan *plan)
@@ -40,12 +57,14 @@ static vitcl_status compare_step(struct executor *executor, struct device *devic
     reference_run_step(reference, s);
     for (size_t i = 0; i < STEP_OUTPUTS; i++) {
         int output = plan->steps[s].output[i];
+        const struct tensor *tensor = &plan->tensors[output];
         size_t count;
         if (output == NO_TENSOR)
             continue;
-        count = plan->tensors[output].rows * plan->tensors[output].cols;
-        TRY(buffer_read(executor_buffer(executor, output), scratch, count * sizeof(float), err));
+        count = tensor->rows * tensor->cols;
+        TRY(buffer_read(executor_buffer(executor, output), scratch, count * number_bytes(tensor->number), err));
         TRY(device_finish(device, err));
+        numbers_to_float(tensor->number, scratch, count);
         *deviation = fmax(*deviation, deviation_of(scratch, reference->data[output], count));
     }
 done:
@@ -68,7 +87,7 @@ vitcl_status verify_plan(struct executor *executor, struct device *device, struc
                                   .count = plan->step_count,
                                   .label = step->label,
                                   .variant = step->variant_name,
-                                  .tolerance = VERIFY_TOLERANCE};
+                                  .tolerance = verify_tolerance(plan)};
         TRY(compare_step(executor, device, reference, s, scratch, &line.deviation, err));
         line.passed = line.deviation <= line.tolerance;
         if (!line.passed && !first_bad.label)

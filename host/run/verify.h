@@ -9,6 +9,15 @@
  * ViT-B and ViT-L (measured); one wrong element is a thousand times that. */
 #define VERIFY_TOLERANCE 2e-4
 
+/* With bf16 a number that lies between two may be rounded up here and down there: the largest, which are some times the
+ * rms, then differ by 1/256, and such differences go on through all steps. */
+#define VERIFY_TOLERANCE_BF16 0.1
+
+double verify_tolerance(const struct plan *plan);
+
+/* Makes `count` numbers of a tensor, as they were read from the device, floats; in place. */
+void numbers_to_float(enum number number, void *numbers, size_t count);
+
 /* Both executors have the same plan, and the same pixels in place. See vitcl_session_verify. */
 vitcl_status verify_plan(struct executor *executor, struct device *device, struct reference *reference,
                          vitcl_verify_fn report, void *user, vitcl_error *err);
