@@ -12,6 +12,10 @@
 #define K 768 /* known to the compiler, rows of x are at constant distances: no arithmetic competes with the sums' */
 #endif
 
+#ifndef ACTIVATION
+#define ACTIVATION GELU
+#endif
+
 #define COLUMNS (2 * VECTOR)
 #ifdef BF16_INPUT
 #define PADDED_K ((K + 1) / 2 * 2)
@@ -152,26 +156,34 @@ static inline void multiply(__global const input_t *x, __global const input_t *w
 
 /* ---- what is done with the sums ---- */
 
-/* One row of a tile: y [count] = activation(sums + bias), for the first `count` of COLUMNS. */
-static inline void finish_row(float *sums, __global const float *bias, __global output_t *y, int count,
-                              int activation)
+/* y [height,COLUMNS] = activation(sums + bias). */
+static inline void finish(const float *sums, __global const float *bias, __global output_t *y, int N, int height)
 {
-    if (count == COLUMNS) {
-        write_output_vector(vactivate(load_vector(0, sums) + load_vector(0, bias), activation), y);
-        write_output_vector(vactivate(load_vector(1, sums) + load_vector(1, bias), activation), y + VECTOR);
-        return;
+    const vfloat left = load_vector(0, bias), right = load_vector(1, bias);
+    for (int r = 0; r < height; r++) {
+        write_output_vector(vactivate(load_vector(2 * r, sums) + left, ACTIVATION), y + r * N);
+        write_output_vector(vactivate(load_vector(2 * r + 1, sums) + right, ACTIVATION), y + r * N + VECTOR);
     }
-    for (int i = 0; i < count; i++)
-        sums[i] += bias[i];
-    store_vector(vactivate(load_vector(0, sums), activation), 0, sums);
-    store_vector(vactivate(load_vector(1, sums), activation), 1, sums);
-    for (int i = 0; i < count; i++)
-        write_output(sums[i], y + i);
+}
+
+/* The same in the last panel, of which only the first `columns` are there. */
+static inline void finish_some(float *sums, __global const float *bias, __global output_t *y, int N, int height,
+                               int columns)
+{
+    for (int r = 0; r < height; r++) {
+        float *row = sums + r * COLUMNS;
+        for (int i = 0; i < columns; i++)
+            row[i] += bias[i];
+        store_vector(vactivate(load_vector(0, row), ACTIVATION), 0, row);
+        store_vector(vactivate(load_vector(1, row), ACTIVATION), 1, row);
+        for (int i = 0; i < columns; i++)
+            write_output(row[i], y + r * N + i);
+    }
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 matmul_panel(__global const input_t *restrict x, __global const input_t *restrict w, __global const float *restrict bias,
-             __global output_t *restrict y, int rows, int N, int tiles, int block, int activation)
+             __global output_t *restrict y, int rows, int N, int tiles, int block)
 {
     const int panels = (N + COLUMNS - 1) / COLUMNS;
     const int first = (int)get_global_id(0) / (block * panels) * block; /* tile of this block */
@@ -182,6 +194,8 @@ matmul_panel(__global const input_t *restrict x, __global const input_t *restric
     float sums[HEIGHT * COLUMNS];
 
     multiply(x + row * K, w + column * PADDED_K, height, sums);
-    for (int r = 0; r < height; r++)
-        finish_row(sums + r * COLUMNS, bias + column, y + (row + r) * N + column, min(COLUMNS, N - column), activation);
+    if (N - column >= COLUMNS)
+        finish(sums, bias + column, y + row * N + column, N, height);
+    else
+        finish_some(sums, bias + column, y + row * N + column, N, height, N - column);
 }

@@ -131,22 +131,22 @@ static inline vfloat vexp(vfloat x)
 static inline vfloat vgelu(vfloat x)
 {
     const vfloat near = x < -5.3f ? -5.3f : x > 5.3f ? 5.3f : x;
-    const vfloat v = fma(near, 0.071199715f * near, -1.0f);
-    vfloat y = 0.00062046055f;
-    y = fma(y, v, -0.0015641991f);
-    y = fma(y, v, 0.0012982524f);
-    y = fma(y, v, -0.0020890003f);
-    y = fma(y, v, 0.00647086f);
-    y = fma(y, v, -0.011814154f);
-    y = fma(y, v, 0.017537188f);
-    y = fma(y, v, -0.026309872f);
-    y = fma(y, v, 0.037887346f);
-    y = fma(y, v, -0.050612155f);
-    y = fma(y, v, 0.06415406f);
-    y = fma(y, v, -0.079176195f);
-    y = fma(y, v, 0.09852858f);
-    y = fma(y, v, -0.13303706f);
-    y = fma(y, v, 0.26678512f);
+    const vfloat v = fma(near, 0.071199715f * near, -1.0f), v2 = v * v;
+    vfloat even = 0.00062046055f, odd = -0.0015641991f; /* powers of v: two short chains instead of a long one */
+    even = fma(even, v2, 0.0012982524f);
+    odd = fma(odd, v2, -0.0020890003f);
+    even = fma(even, v2, 0.00647086f);
+    odd = fma(odd, v2, -0.011814154f);
+    even = fma(even, v2, 0.017537188f);
+    odd = fma(odd, v2, -0.026309872f);
+    even = fma(even, v2, 0.037887346f);
+    odd = fma(odd, v2, -0.050612155f);
+    even = fma(even, v2, 0.06415406f);
+    odd = fma(odd, v2, -0.079176195f);
+    even = fma(even, v2, 0.09852858f);
+    odd = fma(odd, v2, -0.13303706f);
+    even = fma(even, v2, 0.26678512f);
+    const vfloat y = fma(odd, v, even);
     return x < -5.3f ? 0.0f : 0.5f * x * fma(y, near, 1.0f);
 }
 

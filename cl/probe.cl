@@ -20,16 +20,16 @@ static inline uint4 cpuid(uint leaf, uint subleaf)
 
 static inline int has_dot(void)
 {
-    ushort x[32], w[32];
+    uint x[16], w[16]; /* pairs */
     int right = 1;
     if (!(cpuid(7, 1).x >> 5 & 1))
         return 0;
-    for (int i = 0; i < 32; i++) {
-        x[i] = to_bf16(number(i, 1));
-        w[i] = to_bf16(number(i, 2));
+    for (int i = 0; i < 16; i++) {
+        x[i] = to_bf16(number(2 * i, 1)) | (uint)to_bf16(number(2 * i + 1, 1)) << 16;
+        w[i] = to_bf16(number(2 * i, 2)) | (uint)to_bf16(number(2 * i + 1, 2)) << 16;
     }
     float16 sum = 1.0f;
-    __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(vload16(0, (uint *)x)), "v"(vload16(0, (uint *)w)));
+    __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(vload16(0, x)), "v"(vload16(0, w)));
     float sums[16];
     vstore16(sum, 0, sums);
     for (int i = 0; i < 32; i += 2)

@@ -118,11 +118,29 @@ static double compare(const struct plan *plan, const struct reference *reference
         if (output == NO_TENSOR)
             continue;
         place = tensor->offset / sizeof *after;
+        numbers_to_float(tensor->number, after + place, tensor->rows * tensor->cols);
         deviation = deviation_of(after + place, reference->data[output], tensor->rows * tensor->cols);
         largest = deviation > largest ? deviation : largest;
         memcpy(after + place, before + place, tensor->bytes);
     }
     return largest;
+}
+
+/* What the device reads of an input that is stored as bf16; the floats behind stay as they are. */
+static void store_bf16(const struct tensor *tensor, float *values)
+{
+    uint16_t *stored = (uint16_t *)(void *)values;
+    for (size_t i = 0; i < tensor->rows * tensor->cols; i++) {
+        const uint16_t bits = float_to_bf16(values[i]);
+        memcpy(stored + i, &bits, sizeof bits);
+    }
+}
+
+/* The same rounded, as the reference reads it. */
+static void round_bf16(const struct tensor *tensor, float *values)
+{
+    for (size_t i = 0; i < tensor->rows * tensor->cols; i++)
+        values[i] = bf16_to_float(float_to_bf16(values[i]));
 }
 
 /* The deviation of a plan's step on the device; fails where anything else was written. */
@@ -132,13 +150,18 @@ static double run_step(struct suite *suite, struct plan *plan, const struct job 
     vitcl_error err;
     int arena = spread_out(plan, device_facts(suite->device)->buffer_align);
     float *before = allocate(plan->arena_bytes, 1), *after = allocate(plan->arena_bytes, 1);
+    const struct tensor *input = &plan->tensors[plan->steps[0].input[0]];
     double deviation;
 
     draw_inputs(suite, plan, job, before);
-    run_on_device(suite, plan, arena, before, after);
     assert_ok(reference_create(&reference, plan, &err), &err);
     memcpy(reference.arena, before, plan->arena_bytes);
+    if (job->bf16_input) {
+        round_bf16(input, place_of(reference.arena, input));
+        store_bf16(input, place_of(before, input));
+    }
     reference_run(&reference);
+    run_on_device(suite, plan, arena, before, after);
     deviation = compare(plan, &reference, before, after);
     if (memcmp(before, after, plan->arena_bytes) != 0)
         fail_msg("%s writes outside its output", plan->steps[0].variant_name);
@@ -151,14 +174,15 @@ static double run_step(struct suite *suite, struct plan *plan, const struct job 
 static void fail_job(const struct job *job, const struct plan *plan, double deviation)
 {
     const struct geometry *g = &job->g;
-    print_message(
-        "rows %zu, K %zu, N %zu, activation %s, pool %s, rope %d, first %zu, residual %d, unnormed %d, in place "
-        "%d, masked %d, biased %d, own positions %d, batch %zu, patches %zu, prefix %zu, tokens %zu, grid "
-        "%zux%zu, width %zu, heads %zu of %zu, image %zux%zu, patch %zux%zu, numbers %g +- %g\n",
-        job->rows, job->k, job->n, activation_name(job->activation), pool_name(job->pool), job->rope, job->first,
-        job->residual, job->unnormed, job->in_place, job->masked, job->biased, job->own_positions, g->batch, g->patches,
-        g->prefix, g->tokens, g->grid_width, g->grid_height, g->width, g->heads, g->head_size, g->image_width,
-        g->image_height, g->patch_width, g->patch_height, job->input.mean, job->input.deviation);
+    print_message("rows %zu, K %zu, N %zu, activation %s, pool %s, rope %d, first %zu, bf16 %d -> %d, residual %d, "
+                  "unnormed %d, in place "
+                  "%d, masked %d, biased %d, own positions %d, batch %zu, patches %zu, prefix %zu, tokens %zu, grid "
+                  "%zux%zu, width %zu, heads %zu of %zu, image %zux%zu, patch %zux%zu, numbers %g +- %g\n",
+                  job->rows, job->k, job->n, activation_name(job->activation), pool_name(job->pool), job->rope,
+                  job->first, job->bf16_input, job->bf16_output, job->residual, job->unnormed, job->in_place,
+                  job->masked, job->biased, job->own_positions, g->batch, g->patches, g->prefix, g->tokens,
+                  g->grid_width, g->grid_height, g->width, g->heads, g->head_size, g->image_width, g->image_height,
+                  g->patch_width, g->patch_height, job->input.mean, job->input.deviation);
     fail_msg("%s=%s: the job above deviates by %.3g, at most %.3g passes", plan_op_name(plan->steps[0].op),
              plan->steps[0].variant_name, deviation, job->tolerance);
 }
@@ -168,6 +192,7 @@ static void run_variant(struct suite *suite, const struct job *job, size_t v)
     struct plan plan = {.geometry = job->g};
     struct weight weights[STEP_WEIGHTS] = {{.parts = 0}};
     struct tensor_entry entries[STEP_WEIGHTS] = {{.data = NULL}};
+    const struct variant *variant = operation_of(suite->op)->variants[v];
     double deviation;
     char override[64];
     vitcl_error err;
@@ -176,12 +201,19 @@ static void run_variant(struct suite *suite, const struct job *job, size_t v)
     for (size_t w = 0; w < STEP_WEIGHTS; w++)
         if (weights[w].parts)
             draw_weight(suite, &weights[w], &entries[w], w % 2 ? &job->bias : &job->weight);
-    snprintf(override, sizeof override, "%s=%s", plan_op_name(suite->op), operation_of(suite->op)->variants[v]->name);
+    snprintf(override, sizeof override, "%s=%s", plan_op_name(suite->op), variant->name);
+    if (job->bf16_input)
+        plan.tensors[plan.steps[0].input[0]].number = NUMBER_BF16;
+    if (job->bf16_output)
+        plan.tensors[plan.steps[0].output[0]].number = NUMBER_BF16;
     assert_ok(ops_select(&plan, device_facts(suite->device), override, &err), &err);
-    deviation = run_step(suite, &plan, job);
-    if (!(deviation <= job->tolerance))
-        fail_job(job, &plan, deviation);
-    suite->largest[v] = deviation > suite->largest[v] ? deviation : suite->largest[v];
+    if (plan.steps[0].variant == variant) { /* else it does not fit the job */
+        deviation = run_step(suite, &plan, job);
+        if (!(deviation <= job->tolerance))
+            fail_job(job, &plan, deviation);
+        suite->largest[v] = deviation > suite->largest[v] ? deviation : suite->largest[v];
+        suite->jobs[v]++;
+    }
     for (size_t w = 0; w < STEP_WEIGHTS; w++)
         free((void *)(uintptr_t)entries[w].data);
     plan_free(&plan);
@@ -197,12 +229,14 @@ static const char *obstacle(const struct suite *suite, size_t v)
 void suite_run(struct suite *suite, const struct job *job)
 {
     const struct random start = suite->random;
+    device_probe_bf16(suite->device);
     for (size_t v = 0; v < MAX_VARIANTS && operation_of(suite->op)->variants[v]; v++) {
+        const struct variant *variant = operation_of(suite->op)->variants[v];
         suite->random = start;
-        if (!obstacle(suite, v))
+        if (!obstacle(suite, v) && (job->bf16_input ? variant->reads_bf16 : !variant->only_bf16) &&
+            (!job->bf16_output || variant->writes_bf16))
             run_variant(suite, job, v);
     }
-    suite->jobs++;
 }
 
 void suite_report(const struct suite *suite)
@@ -212,7 +246,7 @@ void suite_report(const struct suite *suite)
         if (why)
             print_message("SKIP: %s=%s: %s\n", plan_op_name(suite->op), name, why);
         else
-            print_message("%s=%s: %zu jobs, largest deviation %.2g\n", plan_op_name(suite->op), name, suite->jobs,
+            print_message("%s=%s: %zu jobs, largest deviation %.2g\n", plan_op_name(suite->op), name, suite->jobs[v],
                           suite->largest[v]);
     }
 }

@@ -11,6 +11,9 @@
 #include "ops/ops.h"
 #include "support.h"
 
+/* Numbers of several times the rms, rounded to bf16 here and there: their neighbours are 1/128 of them away. */
+#define TOLERANCE_BF16 0.05
+
 /* Sums of some hundred products in float: a few 1e-6, in whatever order they are added. */
 #define TOLERANCE 5e-6
 
@@ -33,11 +36,12 @@ struct job {
     enum rope_kind rope;
     size_t first;
     float eps;
-    bool residual, unnormed; /* residual_norm: with a y; without weights */
-    bool in_place;           /* what changes the first input takes its place */
-    bool masked;             /* with lengths */
-    bool biased;             /* attention: with a table */
-    bool own_positions;      /* tokens: a position per image */
+    bool residual, unnormed;      /* residual_norm: with a y; without weights */
+    bool in_place;                /* what changes the first input takes its place */
+    bool masked;                  /* with lengths */
+    bool biased;                  /* attention: with a table */
+    bool own_positions;           /* tokens: a position per image */
+    bool bf16_input, bf16_output; /* how the first input and the first output are stored */
     struct draw input;
     struct draw weight, bias; /* the first and third weight; the second and fourth one */
     double tolerance;         /* of each output's deviation (run/verify.h) */
@@ -48,7 +52,7 @@ struct suite {
     struct device *device;
     struct random random;
     enum op op;
-    size_t jobs;
+    size_t jobs[MAX_VARIANTS];    /* that each variant has run */
     double largest[MAX_VARIANTS]; /* deviation of each variant so far */
 };
 
@@ -71,7 +75,7 @@ void poison(float *values, size_t count);
 
 /* ---- for tests ---- */
 
-/* Runs a job in every variant that can run on the device, on the same numbers. */
+/* Runs a job in every variant that can run it on the device, on the same numbers. */
 void suite_run(struct suite *suite, const struct job *job);
 
 /* Prints the largest deviations, and SKIP for the variants that can not run. */

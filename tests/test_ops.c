@@ -88,13 +88,35 @@ static void test_activations(void **state)
     suite_report(&suite);
 }
 
+/* bf16 in, float or bf16 out: pairs and tiles that K, N and the rows do not fill, and every activation. */
+static void test_matmul_bf16(void **state)
+{
+    static const size_t ROWS[] = {1, 16, 17, 33, 197}, KS[] = {2, 32, 66, 96, 131, 192}, NS[] = {1, 16, 33, 64};
+    struct suite suite = {device_or_skip(state), .random = {21}, .op = OP_MATMUL};
+    for (size_t r = 0; r < COUNT(ROWS); r++)
+        for (size_t k = 0; k < COUNT(KS); k++)
+            for (size_t n = 0; n < COUNT(NS); n++)
+                for (int output = 0; output < 2; output++)
+                    suite_run(&suite, &(struct job){.build = build_matmul,
+                                                    .rows = ROWS[r],
+                                                    .k = KS[k],
+                                                    .n = NS[n],
+                                                    .activation = (enum activation)((r + k + n) % ACTIVATION_COUNT),
+                                                    .bf16_input = true,
+                                                    .bf16_output = output,
+                                                    .input = NORMAL,
+                                                    .weight = SMALL,
+                                                    .bias = NORMAL,
+                                                    .tolerance = output ? TOLERANCE_BF16 : TOLERANCE});
+    suite_report(&suite);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matmul_sizes),
-        cmocka_unit_test(test_matmul_large),
-        cmocka_unit_test(test_matmul_extremes),
-        cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_matmul_sizes),    cmocka_unit_test(test_matmul_large),
+        cmocka_unit_test(test_matmul_extremes), cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_matmul_bf16),
     };
     return device_exit_code(cmocka_run_group_tests(tests, device_set_up, device_tear_down));
 }

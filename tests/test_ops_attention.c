@@ -91,6 +91,22 @@ static void test_many_tokens(void **state)
     suite_report(&suite);
 }
 
+/* qkv and context in bf16, with lengths and without. */
+static void test_bf16(void **state)
+{
+    struct suite suite = {device_or_skip(state), .random = {22}, .op = OP_ATTENTION};
+    for (size_t t = 0; t < COUNT(TOKENS_COUNTS); t++)
+        for (size_t d = 0; d < COUNT(HEAD_SIZES); d++)
+            for (int masked = 0; masked < 2; masked++) {
+                struct job job = attention_job(2, TOKENS_COUNTS[t], 1 + d % 3, HEAD_SIZES[d], NORMAL);
+                job.masked = masked;
+                job.bf16_input = job.bf16_output = true;
+                job.tolerance = TOLERANCE_BF16;
+                suite_run(&suite, &job);
+            }
+    suite_report(&suite);
+}
+
 /* Scores in the millions, where exp overflows without the maximum taken off: one weight is 1, the others are 0. Equal
  * scores: all weights are 1 / T. */
 static void test_extremes(void **state)
@@ -221,10 +237,15 @@ static void test_attention_pool_extremes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),          cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_many_tokens),    cmocka_unit_test(test_extremes),
-        cmocka_unit_test(test_biased),         cmocka_unit_test(test_biased_extremes),
-        cmocka_unit_test(test_attention_pool), cmocka_unit_test(test_attention_pool_extremes),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_many_tokens),
+        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_biased),
+        cmocka_unit_test(test_biased_extremes),
+        cmocka_unit_test(test_attention_pool),
+        cmocka_unit_test(test_attention_pool_extremes),
     };
     return device_exit_code(cmocka_run_group_tests(tests, device_set_up, device_tear_down));
 }

@@ -18,6 +18,7 @@ static size_t launch_tiles(const struct plan *plan, const struct step *step, con
     add_option(&out[0], "VECTOR", facts->vector_width);
     add_option(&out[0], "HEIGHT", height);
     add_option(&out[0], "K", s.k);
+    add_option(&out[0], "ACTIVATION", step->activation);
     add_option(&out[0], name, 1);
     add_arg(&out[0], arg_tensor(step->input[0]));
     add_arg(&out[0], arg_tensor(step->weight[0]));
@@ -27,7 +28,6 @@ static size_t launch_tiles(const struct plan *plan, const struct step *step, con
     add_arg(&out[0], arg_int(s.n));
     add_arg(&out[0], arg_int(tiles));
     add_arg(&out[0], arg_int(size_min(block, tiles)));
-    add_arg(&out[0], arg_int(step->activation));
     return 1;
 }
 
