@@ -36,6 +36,8 @@ vitcl_status device_open(struct device **device, const char *selector, const str
     TRY(select_device(list, count, selector, &index, why, err));
     (*device)->id = ids[index];
     TRY(open_selected(*device, &list[index], err));
+    cache_open(&(*device)->cache, log);
+    identify_device(*device);
     log_line(log, VITCL_LOG_INFO, "running on %s %s (%s): %s", list[index].info.kind, list[index].info.name,
              list[index].info.platform, why);
 done:
@@ -61,6 +63,8 @@ void device_close(struct device **device)
     }
     if (d->context)
         clReleaseContext(d->context);
+    cache_close(&d->cache);
+    text_free(&d->identity);
     free(d);
     *device = NULL;
 }

@@ -7,6 +7,8 @@
 #endif
 #include <CL/cl.h>
 
+#include "base/text.h"
+#include "device/cache.h"
 #include "device/device.h"
 #include "device/select.h"
 
@@ -26,8 +28,11 @@ struct device {
     char description[400];
     struct compiled *programs; /* compiled so far */
     size_t program_count, program_capacity;
-    bool probed;    /* device_probe_bf16 was here */
-    bool gemm_used; /* CLBlast compiles when first used, for seconds */
+    struct cache cache;
+    struct text identity; /* for keys of the cache: device, driver, this version of vitcl */
+    const char *binaries; /* one of BINARIES_... ; NULL until known */
+    bool probed;          /* device_probe_bf16 was here */
+    bool gemm_used;       /* CLBlast compiles when first used, for seconds */
 };
 
 struct buffer {
@@ -46,6 +51,25 @@ vitcl_status fail_cl(vitcl_error *err, cl_int code, const char *call, const char
 /* list.c: every device of every platform with its OpenCL handle. With `probe`, info.compiler_works is told by
  * compiling a small kernel; without, by what the driver claims. The caller frees both arrays. */
 vitcl_status list_candidates(struct candidate **list, cl_device_id **ids, size_t *count, bool probe, vitcl_error *err);
+
+/* program_cache.c: what identifies a program beside its device. */
+struct program_source {
+    const char *stem, *options;
+    const char *texts[2]; /* the prelude, the file */
+};
+
+/* How this driver hands out the binary of a program. */
+#define BINARIES_QUICK "quick: programs are kept"
+#define BINARIES_SLOW  "slow: programs are not kept"
+
+/* Fills device->identity. */
+void identify_device(struct device *device);
+/* A built program; NULL where the cache has none, or none that this driver takes. */
+cl_program program_from_cache(const struct device *device, const struct program_source *source);
+/* Keeps a program that was built from source, where the driver is quick to hand out its binary. */
+void program_to_cache(struct device *device, const struct program_source *source, cl_program program);
+/* For this process and later ones. */
+void remember_verdict(struct device *device, const char *verdict);
 
 /* facts.c */
 void read_facts(cl_device_id id, struct facts *facts);

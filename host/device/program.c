@@ -1,4 +1,5 @@
-/* program.c - compiles cl/ files and makes kernels. Every program is the prelude and one file. */
+/* program.c - compiles cl/ files, or finds them compiled in the cache, and makes kernels. Every program is the prelude
+ * and one file. */
 #include "device/program.h"
 #include "device/device_cl.h"
 
@@ -39,26 +40,42 @@ static vitcl_status fail_build(vitcl_error *err, cl_int code, struct device *dev
     return status;
 }
 
-static vitcl_status compile(struct device *device, const char *stem, const char *options, cl_program *program,
-                            vitcl_error *err)
+static vitcl_status build_source(struct device *device, const struct program_source *source, cl_program *program,
+                                 vitcl_error *err)
 {
-    const char *sources[2] = {KERNEL_SOURCES[0].text, find_source(stem)};
-    char all_options[sizeof((struct compiled *)0)->options + sizeof BUILD_OPTIONS];
+    const char *texts[2] = {source->texts[0], source->texts[1]};
     cl_int code;
-    if (!sources[1])
-        return fail(err, VITCL_ERROR_ARGUMENT, "there is no kernel file cl/%s.cl", stem);
-    log_line(&device->log, VITCL_LOG_PROGRESS, "compiling %s.cl%s for %s", stem, options, device->description);
-    *program = clCreateProgramWithSource(device->context, 2, sources, NULL, &code);
+    log_line(&device->log, VITCL_LOG_PROGRESS, "compiling %s.cl%s for %s", source->stem,
+             source->options + strlen(BUILD_OPTIONS), device->description);
+    *program = clCreateProgramWithSource(device->context, 2, texts, NULL, &code);
     if (!*program)
-        return fail_cl(err, code, "clCreateProgramWithSource", "cl/%s.cl", stem);
-    snprintf(all_options, sizeof all_options, BUILD_OPTIONS "%s", options);
-    code = clBuildProgram(*program, 1, &device->id, all_options, NULL, NULL);
+        return fail_cl(err, code, "clCreateProgramWithSource", "cl/%s.cl", source->stem);
+    code = clBuildProgram(*program, 1, &device->id, source->options, NULL, NULL);
     if (code != CL_SUCCESS) {
-        vitcl_status status = fail_build(err, code, device, *program, stem);
+        vitcl_status status = fail_build(err, code, device, *program, source->stem);
         clReleaseProgram(*program);
         return status;
     }
     return VITCL_OK;
+}
+
+/* From the cache, else from its source. */
+static vitcl_status build(struct device *device, const char *stem, const char *options, cl_program *program,
+                          vitcl_error *err)
+{
+    char all_options[sizeof((struct compiled *)0)->options + sizeof BUILD_OPTIONS];
+    const struct program_source source = {stem, all_options, {KERNEL_SOURCES[0].text, find_source(stem)}};
+    vitcl_status status;
+    if (!source.texts[1])
+        return fail(err, VITCL_ERROR_ARGUMENT, "there is no kernel file cl/%s.cl", stem);
+    snprintf(all_options, sizeof all_options, BUILD_OPTIONS "%s", options);
+    *program = program_from_cache(device, &source);
+    if (*program)
+        return VITCL_OK;
+    status = build_source(device, &source, program, err);
+    if (status == VITCL_OK)
+        program_to_cache(device, &source, *program);
+    return status;
 }
 
 /* Room for one more program; false when memory is out. */
@@ -93,7 +110,7 @@ static vitcl_status get_program(struct device *device, const char *stem, const c
         return fail_memory(err, sizeof *compiled);
     compiled = &device->programs[device->program_count];
     snprintf(compiled->options, sizeof compiled->options, "%s", options);
-    status = compile(device, stem, options, program, err);
+    status = build(device, stem, options, program, err);
     if (status != VITCL_OK)
         return status;
     compiled->stem = stem;

@@ -48,4 +48,5 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
     return 1;
 }
 
-const struct variant ATTENTION_FUSED = {.name = "fused", .reads_bf16 = true, .writes_bf16 = true, .obstacle = vector_obstacle, .launch = launch};
+const struct variant ATTENTION_FUSED = {
+    .name = "fused", .reads_bf16 = true, .writes_bf16 = true, .obstacle = vector_obstacle, .launch = launch};
