@@ -174,7 +174,7 @@ static inline void find_weights(struct block *block, float *scores, int count, i
     for (int v = 0; v < vectors; v++) {
         vfloat largest = block->largest[v], total = 0.0f;
         for (int j = 0; j < count; j++)
-            largest = fmax(largest, load_vector(v, scores + j * LANES));
+            largest = load_vector(v, scores + j * LANES) > largest ? load_vector(v, scores + j * LANES) : largest;
         const vfloat shrink = vexp2(block->largest[v] - largest);
         for (int j = 0; j < count; j++) {
             const vfloat weight = vexp2(load_vector(v, scores + j * LANES) - largest);

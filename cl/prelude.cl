@@ -72,7 +72,7 @@ typedef float input_t;
 typedef ushort output_t;
 #define write_output(value, at)        (*(at) = to_bf16(value))
 #define write_output8(value, at)       vstore8(to_bf16_8(value), 0, at)
-#define write_output_vector(value, at) store_vector(vto_bf16(value), 0, at)
+#define write_output_vector(value, at) (*(__global vushort_anywhere *)(at) = vto_bf16(value))
 #else
 typedef float output_t;
 #define write_output(value, at)        (*(at) = (value))
@@ -96,13 +96,21 @@ typedef float output_t;
 #define as_vuint     JOIN(as_uint, VECTOR)
 #define vushort      JOIN(ushort, VECTOR)
 #define to_vushort   JOIN(convert_ushort, VECTOR)
+/* Of ushorts PoCL's vstore16 makes sixteen stores. */
+typedef vushort vushort_anywhere __attribute__((aligned(2)));
 #define load_vector  JOIN(vload, VECTOR)
 #define store_vector JOIN(vstore, VECTOR)
 
 static inline vushort vto_bf16(vfloat x)
 {
+#if defined(AMX) || defined(BF16_DOT) /* then the CPU has an instruction for it, too */
+    vushort rounded;
+    __asm__("vcvtneps2bf16 %1, %0" : "=v"(rounded) : "v"(x));
+    return rounded;
+#else
     const vuint bits = as_vuint(x), rounded = bits + 0x7fff + (bits >> 16 & 1);
     return to_vushort((isnan(x) ? bits | 0x400000 : rounded) >> 16);
+#endif
 }
 
 /* 2^x. Adding 1.5 * 2^23 rounds x to a whole number, whose bits then count up from that sum's; 2 to the rest, within

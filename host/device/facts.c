@@ -8,7 +8,7 @@ void read_facts(cl_device_id id, struct facts *facts)
     cl_device_type type = 0;
     cl_bool compiler = CL_FALSE;
     cl_ulong memory = 0, max_alloc = 0;
-    cl_uint align_bits = 0, vector_width = 0;
+    cl_uint align_bits = 0, vector_width = 0, units = 0;
     size_t group = 1, items[16] = {0}; /* the specification asks for 3 axes at least */
 
     clGetDeviceInfo(id, CL_DEVICE_TYPE, sizeof type, &type, NULL);
@@ -16,6 +16,7 @@ void read_facts(cl_device_id id, struct facts *facts)
     clGetDeviceInfo(id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof memory, &memory, NULL);
     clGetDeviceInfo(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof max_alloc, &max_alloc, NULL);
     clGetDeviceInfo(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN, sizeof align_bits, &align_bits, NULL);
+    clGetDeviceInfo(id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL);
     clGetDeviceInfo(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof vector_width, &vector_width, NULL);
     clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL);
     if (clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_ITEM_SIZES, sizeof items, items, NULL) == CL_SUCCESS && items[0] &&
@@ -23,6 +24,7 @@ void read_facts(cl_device_id id, struct facts *facts)
         group = items[0]; /* groups here extend along the first axis */
     *facts = (struct facts){.is_cpu = (type & CL_DEVICE_TYPE_CPU) != 0,
                             .has_compiler = compiler == CL_TRUE,
+                            .units = units ? units : 1,
                             .max_work_group = group ? group : 1,
                             .vector_width = vector_width,
                             .buffer_align = align_bits > 8 * 64 ? align_bits / 8 : 64,

@@ -101,4 +101,5 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
 
 static const struct variant PORTABLE = {.name = "portable", .launch = launch};
 
-const struct operation ATTENTION = {.cost = cost, .reference = reference, .variants = {&ATTENTION_FUSED, &PORTABLE}};
+const struct operation ATTENTION = {
+    .cost = cost, .reference = reference, .variants = {&ATTENTION_AMX, &ATTENTION_FUSED, &PORTABLE}};

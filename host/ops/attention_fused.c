@@ -1,4 +1,5 @@
-/* attention_fused.c - attention for CPUs: the tiles of cl/attention_fused.cl for a plan's tokens and heads. */
+/* attention_fused.c - attention for CPUs, in vectors and in AMX's tiles: how queries, heads and images are shared out.
+ */
 #include "base/size.h"
 #include "ops/attention_internal.h"
 
@@ -50,3 +51,47 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
 
 const struct variant ATTENTION_FUSED = {
     .name = "fused", .reads_bf16 = true, .writes_bf16 = true, .obstacle = vector_obstacle, .launch = launch};
+
+/* ---- AMX ---- */
+
+#define AMX_ROWS     32   /* QUERIES in cl/attention_amx.cl */
+#define AMX_MAX_KEYS 4096 /* of which a work-item holds all, on its stack: 2 MB */
+
+static bool fits_amx(const struct plan *plan, const struct step *step)
+{
+    const struct geometry *g = &plan->geometry;
+    return step->weight[0] == NO_TENSOR && g->tokens <= AMX_MAX_KEYS && g->head_size <= 128 && g->head_size % 2 == 0 &&
+           plan->tensors[step->output[0]].number == NUMBER_BF16;
+}
+
+/* Laying out a head's keys pays for all its queries: they are shared out only where there are too few heads for the
+ * device's cores. */
+static size_t launch_amx(const struct plan *plan, const struct step *step, const struct facts *facts,
+                         struct launch *out)
+{
+    const struct geometry *g = &plan->geometry;
+    const bool masked = step->input[1] != NO_TENSOR;
+    size_t shares = size_min(size_ceil_div(4 * facts->units, g->batch * g->heads), size_ceil_div(g->tokens, AMX_ROWS));
+
+    out[0] = make_launch("attention_amx", masked ? "attention_amx_masked" : "attention_amx", facts, 1,
+                         (size_t[]){shares, g->heads, g->batch});
+    add_option(&out[0], "AMX", 1);
+    add_option(&out[0], "HEAD_SIZE", g->head_size);
+    add_option(&out[0], "KEYS", size_round_up(g->tokens, 32));
+    add_arg(&out[0], arg_tensor(step->input[0]));
+    if (masked)
+        add_arg(&out[0], arg_tensor(step->input[1]));
+    add_arg(&out[0], arg_tensor(step->output[0]));
+    add_arg(&out[0], arg_int(g->tokens));
+    add_arg(&out[0], arg_int(g->heads));
+    add_arg(&out[0], arg_float(attention_scale(g->head_size)));
+    return 1;
+}
+
+const struct variant ATTENTION_AMX = {.name = "amx",
+                                      .reads_bf16 = true,
+                                      .only_bf16 = true,
+                                      .writes_bf16 = true,
+                                      .obstacle = amx_obstacle,
+                                      .fits = fits_amx,
+                                      .launch = launch_amx};

@@ -5,6 +5,6 @@
 #include "ops/ops.h"
 
 /* attention_fused.c */
-extern const struct variant ATTENTION_FUSED;
+extern const struct variant ATTENTION_AMX, ATTENTION_FUSED;
 
 #endif

@@ -56,11 +56,6 @@ const struct variant MATMUL_PANEL = {.name = "panel",
 
 /* ---- dot products of bf16 pairs ---- */
 
-static const char *dot_obstacle(const struct facts *facts)
-{
-    return vector_obstacle(facts) ? vector_obstacle(facts) : facts->bf16_dot ? NULL : "the CPU has no vdpbf16ps";
-}
-
 static size_t launch_dot(const struct plan *plan, const struct step *step, const struct facts *facts,
                          struct launch *out)
 {
@@ -77,13 +72,6 @@ const struct variant MATMUL_BF16_DOT = {.name = "bf16_dot",
                                         .launch = launch_dot};
 
 /* ---- AMX ---- */
-
-static const char *amx_obstacle(const struct facts *facts)
-{
-    return vector_obstacle(facts)                           ? vector_obstacle(facts)
-           : facts->bf16_tiles && facts->vector_width == 16 ? NULL
-                                                            : "the CPU has no tdpbf16ps";
-}
 
 /* A tile register takes 32 numbers of a row. */
 static bool fits_amx(const struct plan *plan, const struct step *step)

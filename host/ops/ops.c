@@ -59,6 +59,18 @@ const char *vector_obstacle(const struct facts *facts)
     return NULL;
 }
 
+const char *dot_obstacle(const struct facts *facts)
+{
+    const char *why = vector_obstacle(facts);
+    return why ? why : facts->bf16_dot && facts->vector_width == 16 ? NULL : "the CPU has no vdpbf16ps";
+}
+
+const char *amx_obstacle(const struct facts *facts)
+{
+    const char *why = dot_obstacle(facts);
+    return why ? why : facts->bf16_tiles ? NULL : "the CPU has no tdpbf16ps";
+}
+
 size_t vector_rows(const struct facts *facts)
 {
     return facts->vector_width == 16 ? 14 : 6; /* 32 registers, or 16 */

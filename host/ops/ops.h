@@ -92,6 +92,10 @@ void add_arg(struct launch *launch, struct arg arg);
 /* Why a kernel of vectors (cl/prelude.cl) can not run there, or NULL. */
 const char *vector_obstacle(const struct facts *facts);
 
+/* The same for kernels of AVX512_BF16, and of AMX. */
+const char *dot_obstacle(const struct facts *facts);
+const char *amx_obstacle(const struct facts *facts);
+
 /* Rows of a tile whose sums, PANEL_VECTORS vectors for each row, fit a CPU's registers beside the factors. */
 size_t vector_rows(const struct facts *facts);
 
