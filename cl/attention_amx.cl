@@ -36,8 +36,15 @@ static inline void transpose(uint16 *rows)
     }
 }
 
-/* keys [WIDE/2][KEYS] pairs of the first `used` keys' numbers, zeros from `count` on. What lies beyond d meets zeros in
- * the queries. */
+/* 16 pairs of a row, from number `pair`; zeros beyond d, where NaN may lie. */
+static inline uint16 load_pairs(__global const ushort *row, int pair)
+{
+    const uint16 pairs = vload16(0, (__global const uint *)row + pair);
+    const int16 lane = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return WIDE == HEAD_SIZE ? pairs : lane + pair < HEAD_SIZE / 2 ? pairs : (uint16)(0);
+}
+
+/* keys [WIDE/2][KEYS] pairs of the first `used` keys' numbers, zeros from `count` on. */
 static inline void load_keys(__global const ushort *k, int stride, int count, int used, uint *keys)
 {
     for (int j = 0; j < used; j += 16)
@@ -45,7 +52,7 @@ static inline void load_keys(__global const ushort *k, int stride, int count, in
             uint16 square[16];
 #pragma unroll
             for (int i = 0; i < 16; i++)
-                square[i] = j + i < count ? vload16(0, (__global const uint *)(k + (j + i) * stride) + c) : 0;
+                square[i] = j + i < count ? load_pairs(k + (j + i) * stride, c) : (uint16)(0);
             transpose(square);
 #pragma unroll
             for (int i = 0; i < 16; i++)

@@ -239,6 +239,15 @@ void suite_run(struct suite *suite, const struct job *job)
     }
 }
 
+void suite_narrow(struct suite *suite, size_t vector_width)
+{
+    struct facts *facts = (struct facts *)(uintptr_t)device_facts(suite->device);
+    if (!suite->own_width)
+        suite->own_width = facts->vector_width;
+    if (suite->own_width >= 4 && vector_width < suite->own_width)
+        facts->vector_width = vector_width ? vector_width : suite->own_width;
+}
+
 void suite_report(const struct suite *suite)
 {
     for (size_t v = 0; v < MAX_VARIANTS && operation_of(suite->op)->variants[v]; v++) {

@@ -52,6 +52,7 @@ struct suite {
     struct device *device;
     struct random random;
     enum op op;
+    size_t own_width;             /* of the device's vectors, while it claims narrower ones */
     size_t jobs[MAX_VARIANTS];    /* that each variant has run */
     double largest[MAX_VARIANTS]; /* deviation of each variant so far */
 };
@@ -77,6 +78,9 @@ void poison(float *values, size_t count);
 
 /* Runs a job in every variant that can run it on the device, on the same numbers. */
 void suite_run(struct suite *suite, const struct job *job);
+
+/* From now on the device claims vectors of so many floats, 4 or 8, as CPUs without AVX-512 have; 0: its own again. */
+void suite_narrow(struct suite *suite, size_t vector_width);
 
 /* Prints the largest deviations, and SKIP for the variants that can not run. */
 void suite_report(const struct suite *suite);

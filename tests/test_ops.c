@@ -111,12 +111,35 @@ static void test_matmul_bf16(void **state)
     suite_report(&suite);
 }
 
+/* As on CPUs with narrower vectors, which also compile for this one. */
+static void test_matmul_narrow(void **state)
+{
+    static const size_t ROWS[] = {3, 6, 13, 197}, SIDES[] = {7, 8, 33, 64};
+    struct suite suite = {device_or_skip(state), .random = {23}, .op = OP_MATMUL};
+    for (size_t width = 4; width <= 8; width += 4) {
+        suite_narrow(&suite, width);
+        for (size_t i = 0; i < COUNT(ROWS) * COUNT(SIDES) * 2; i++)
+            suite_run(&suite, &(struct job){.build = build_matmul,
+                                            .rows = ROWS[i % COUNT(ROWS)],
+                                            .k = 66,
+                                            .n = SIDES[i / COUNT(ROWS) % COUNT(SIDES)],
+                                            .activation = (enum activation)(i % ACTIVATION_COUNT),
+                                            .bf16_input = i % 2,
+                                            .input = NORMAL,
+                                            .weight = SMALL,
+                                            .bias = NORMAL,
+                                            .tolerance = TOLERANCE});
+    }
+    suite_narrow(&suite, 0);
+    suite_report(&suite);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matmul_sizes),    cmocka_unit_test(test_matmul_large),
         cmocka_unit_test(test_matmul_extremes), cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_matmul_bf16),
+        cmocka_unit_test(test_matmul_bf16),     cmocka_unit_test(test_matmul_narrow),
     };
     return device_exit_code(cmocka_run_group_tests(tests, device_set_up, device_tear_down));
 }

@@ -107,6 +107,22 @@ static void test_bf16(void **state)
     suite_report(&suite);
 }
 
+/* As on CPUs with narrower vectors. */
+static void test_narrow(void **state)
+{
+    struct suite suite = {device_or_skip(state), .random = {24}, .op = OP_ATTENTION};
+    for (size_t width = 4; width <= 8; width += 4) {
+        suite_narrow(&suite, width);
+        for (size_t t = 0; t < COUNT(TOKENS_COUNTS); t++) {
+            struct job job = attention_job(2, TOKENS_COUNTS[t], 3, HEAD_SIZES[3 + t % 3], NORMAL);
+            job.masked = t % 2;
+            suite_run(&suite, &job);
+        }
+    }
+    suite_narrow(&suite, 0);
+    suite_report(&suite);
+}
+
 /* Scores in the millions, where exp overflows without the maximum taken off: one weight is 1, the others are 0. Equal
  * scores: all weights are 1 / T. */
 static void test_extremes(void **state)
@@ -237,15 +253,11 @@ static void test_attention_pool_extremes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_many_tokens),
-        cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_extremes),
-        cmocka_unit_test(test_biased),
-        cmocka_unit_test(test_biased_extremes),
-        cmocka_unit_test(test_attention_pool),
-        cmocka_unit_test(test_attention_pool_extremes),
+        cmocka_unit_test(test_sizes),          cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_many_tokens),    cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_narrow),         cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_biased),         cmocka_unit_test(test_biased_extremes),
+        cmocka_unit_test(test_attention_pool), cmocka_unit_test(test_attention_pool_extremes),
     };
     return device_exit_code(cmocka_run_group_tests(tests, device_set_up, device_tear_down));
 }
