@@ -5,7 +5,7 @@
 #include "cli/options.h"
 #include "vitcl.h"
 
-/* classify.c: --verify and the main job. */
+/* classify.c: the main job, --verify and --profile. */
 int run_inputs(const struct options *options, vitcl_context *context, const vitcl_model *model);
 
 /* describe.c */

@@ -28,7 +28,8 @@ struct device {
     char description[400];
     struct compiled programs[MAX_PROGRAMS]; /* compiled so far */
     size_t program_count;
-    bool gemm_used; /* CLBlast compiles when first used, for seconds */
+    bool gemm_used;          /* CLBlast compiles when first used, for seconds */
+    struct profile *profile; /* NULL: nobody asks for times */
 };
 
 struct buffer {
@@ -37,6 +38,10 @@ struct buffer {
     size_t bytes;
     char what[64]; /* for messages */
 };
+
+/* profile.c: where what is enqueued next leaves its event, NULL unless a profile is open. `several`: it is more than
+ * one kernel, and the event is the last one's. */
+cl_event *profile_note(struct device *device, bool several);
 
 /* clname.c: "CL_INVALID_VALUE" for -30. */
 const char *cl_name(cl_int code);

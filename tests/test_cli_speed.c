@@ -1,0 +1,54 @@
+/* test_cli_speed.c - vitcl_run --profile and --bench: tables, JSON, and what they refuse. How long anything takes does
+ * not matter here.
+ */
+#include "cli_program.h"
+
+static void test_profile(void **state)
+{
+    struct output output;
+    device_or_skip(state);
+    output = RUN(0, "-q", "-m", DIGITS, "--profile", SIX);
+    assert_contains(output.out, "\nqkv                      4  "); /* one line for the four blocks */
+    assert_contains(output.out, "\nhead                     1  ");
+    assert_contains(output.out, "Peak of this device");
+    check_and_free(&output, "wall time of one run of 1 image (", NULL);
+}
+
+static double number_of(const json_t *object, const char *key)
+{
+    const json_t *number = json_object_get(object, key);
+    if (!json_is_number(number))
+        fail_msg("%s is no number", key);
+    return json_number_value(number);
+}
+
+static void test_profile_in_json(void **state)
+{
+    struct output output;
+    json_t *list;
+    const json_t *profile, *steps;
+    double busy = 0;
+    device_or_skip(state);
+    output = RUN(0, "-q", "-m", DIGITS, "--profile", "--json", "-b", "2", SIX, ZERO);
+    list = json_loads(output.out, 0, NULL);
+    assert_int_equal(json_array_size(list), 1);
+    profile = json_array_get(list, 0);
+    steps = json_object_get(profile, "steps");
+    assert_int_equal(json_array_size(steps), 13);
+    assert_int_equal(number_of(profile, "batch"), 2);
+    for (size_t i = 0; i < 13; i++)
+        busy += number_of(json_array_get(steps, i), "ms");
+    busy /= number_of(profile, "wall_ms") * number_of(profile, "explained");
+    assert_true(busy > 0.999 && busy < 1.001);
+    json_decref(list);
+    output_free(&output);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_profile),
+        cmocka_unit_test(test_profile_in_json),
+    };
+    return device_exit_code(cmocka_run_group_tests(tests, device_set_up, device_tear_down));
+}
