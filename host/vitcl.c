@@ -3,9 +3,9 @@
 
 #include "base/file.h"
 #include "image/decode.h"
+#include "run/bench.h"
 #include "run/model.h"
 #include "run/peak.h"
-#include "run/session.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -484,6 +484,19 @@ vitcl_status vitcl_context_measure_peak(vitcl_context *context, vitcl_peak *peak
     if (!context || !peak)
         return fail_null(error, "context and peak");
     return peak_measure(context->device, peak, error);
+}
+
+vitcl_status vitcl_model_bench(const vitcl_model *model, vitcl_context *context, const vitcl_session_params *params,
+                               double seconds, vitcl_timing *timing, vitcl_error *error)
+{
+    struct request request;
+    vitcl_status status;
+    if (!model || !context || !timing)
+        return fail_null(error, "model, context and timing");
+    TRY(make_request(&request, context, model, params, error));
+    TRY(bench_request(context->device, &request, seconds, timing, error));
+done:
+    return status;
 }
 
 vitcl_status vitcl_session_profile(vitcl_session *session, const float *pixel_values, const vitcl_grid *grids,

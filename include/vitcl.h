@@ -333,6 +333,14 @@ typedef struct vitcl_timing {
     double fastest, lower, median, upper, slowest; /* lower and upper: the quartiles */
 } vitcl_timing;
 
+/* Times runs of whole batches of made-up pixel values for `seconds`, three runs at least: upload, forward pass,
+ * results. Before that it checks that they are right: one image step by step against the plain-C reference, as
+ * vitcl_session_verify, then each image of the batch against itself alone. A wrong result is VITCL_ERROR_MISMATCH, and
+ * gets no time. */
+VITCL_API vitcl_status vitcl_model_bench(const vitcl_model *model, vitcl_context *context,
+                                         const vitcl_session_params *params, double seconds, vitcl_timing *timing,
+                                         vitcl_error *error);
+
 /* A kind of step in a profile: what all blocks do alike is one line. Strings live during the callback. */
 typedef struct vitcl_profile_line {
     const char *label;   /* "qkv": a block's step without the block's number */

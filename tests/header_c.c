@@ -24,6 +24,7 @@ static const any_function FUNCTIONS[] = {
     EXPORTED(vitcl_image_read),
     EXPORTED(vitcl_image_destroy),
     EXPORTED(vitcl_model_preprocess),
+    EXPORTED(vitcl_model_bench),
     EXPORTED(vitcl_session_create),
     EXPORTED(vitcl_session_destroy),
     EXPORTED(vitcl_session_run),

@@ -44,11 +44,40 @@ static void test_profile_in_json(void **state)
     output_free(&output);
 }
 
+static void test_bench(void **state)
+{
+    struct output output;
+    device_or_skip(state);
+    output = RUN(0, "-q", "-m", DIGITS, "--bench", "-b", "3");
+    assert_contains(output.out, "batch 3");
+    assert_contains(output.out, "GFLOP/s");
+    check_and_free(&output, "ms per image", NULL);
+}
+
+static void test_bench_in_json(void **state)
+{
+    struct output output;
+    json_t *bench;
+    double product;
+    device_or_skip(state);
+    output = RUN(0, "-q", "-m", DIGITS, "--bench", "--json", "-b", "2");
+    bench = json_loads(output.out, 0, NULL);
+    assert_int_equal(number_of(bench, "batch"), 2);
+    assert_true(number_of(bench, "runs") >= 3);
+    product = number_of(bench, "images_per_second") * number_of(json_object_get(bench, "ms_per_image"), "median");
+    assert_true(product > 999 && product < 1001);
+    assert_true(number_of(bench, "share_of_peak") > 0);
+    json_decref(bench);
+    output_free(&output);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_profile),
         cmocka_unit_test(test_profile_in_json),
+        cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_bench_in_json),
     };
     return device_exit_code(cmocka_run_group_tests(tests, device_set_up, device_tear_down));
 }

@@ -18,7 +18,7 @@ static void test_help(void **state)
                                           "--version",      "--image-size",
                                           "--resize",       "--exif",
                                           "--labels",       "--labels-embeddings",
-                                          "--profile"};
+                                          "--profile",      "--bench"};
     struct output output = RUN(0, "--help"), brief = RUN(0, "-h");
     (void)state;
     assert_string_equal(output.out, brief.out);
@@ -47,6 +47,9 @@ static void test_wrong_usage(void **state)
         {"no input", {"-m", DIGITS}},
         {"no input", {"-m", DIGITS, "--verify"}},
         {"no input", {"-m", DIGITS, "--profile"}},
+        {"--bench", {"-m", DIGITS, "--bench", SIX}},
+        {"--bench", {"-m", DIGITS, "--bench", "--pixels", "a.npy"}},
+        {"--bench", {"-m", DIGITS, "--bench", "--hidden", "a.npy"}},
         {"--profile", {"-m", DIGITS, "--embed", "a.npy", "--profile", SIX}},
         {"--model", {"--model"}}, /* its argument is missing */
         {"\"0\"", {"-m", DIGITS, "-b", "0", SIX}},

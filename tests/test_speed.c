@@ -2,7 +2,9 @@
  * long anything takes.
  */
 #include "fixture.h"
+#include "run/bench.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,12 +119,98 @@ static void test_profile_refuses(void **state)
     vitcl_context_destroy(&context);
 }
 
+/* ---- whole forward passes ---- */
+
+static void check_bench(vitcl_context *context, const char *folder)
+{
+    vitcl_model *model = fixture_model(folder);
+    vitcl_timing t = {0};
+    vitcl_error error;
+    assert_ok(vitcl_model_bench(model, context, &(vitcl_session_params){.batch_size = 2}, 0, &t, &error), &error);
+    assert_true(t.runs >= 3);
+    assert_true(0 < t.fastest && t.fastest <= t.lower && t.lower <= t.median);
+    assert_true(t.median <= t.upper && t.upper <= t.slowest);
+    vitcl_model_destroy(&model);
+}
+
+/* With a classifier; an embedding only; hidden states only; images of variable resolution. */
+static void test_bench(void **state)
+{
+    static const char *const FOLDERS[] = {"digits", "models/clip_projection", "models/vit_mae",
+                                          "models/siglip2_naflex"};
+    vitcl_context *context = open_context(state);
+    for (size_t i = 0; i < COUNT(FOLDERS); i++)
+        check_bench(context, FOLDERS[i]);
+    vitcl_context_destroy(&context);
+}
+
+/* A weight that is no number makes every result wrong. */
+static void test_no_time_for_a_wrong_result(void **state)
+{
+    vitcl_context *context = open_context(state);
+    char folder[PATH_SIZE], path[PATH_SIZE];
+    size_t size;
+    char *file;
+    vitcl_model *model;
+    vitcl_timing timing = {0};
+    vitcl_error error = {0};
+
+    folder_create(folder);
+    folder_copy(FIXTURES "/digits", folder);
+    path_join(path, folder, "model.safetensors");
+    file = file_read(path, &size);
+    memcpy(file + size - sizeof(float), &(float){NAN}, sizeof(float));
+    file_write(path, file, size);
+    assert_ok(vitcl_model_create(&model, folder, NULL, &error), &error);
+    assert_int_equal(vitcl_model_bench(model, context, NULL, 0, &timing, &error), VITCL_ERROR_MISMATCH);
+    assert_contains(error.message, "no time for a wrong result");
+    assert_int_equal(timing.runs, 0);
+    vitcl_model_destroy(&model);
+    folder_remove(folder);
+    free(file);
+    vitcl_context_destroy(&context);
+}
+
+/* One image of a batch that is not what it is alone. */
+static void test_compare(void **state)
+{
+    float found[3 * 4] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, expected[3 * 4];
+    vitcl_error error = {0};
+    (void)state;
+    memcpy(expected, found, sizeof found);
+    assert_ok(bench_compare("logits", found, expected, 3, 4, &error), &error);
+    found[6] *= 1.001f;
+    assert_int_equal(bench_compare("logits", found, expected, 3, 4, &error), VITCL_ERROR_MISMATCH);
+    assert_contains(error.message, "image 1");
+    found[6] = NAN;
+    assert_int_equal(bench_compare("logits", found, expected, 3, 4, &error), VITCL_ERROR_MISMATCH);
+}
+
+static void test_bench_refuses(void **state)
+{
+    vitcl_context *context = open_context(state);
+    vitcl_model *model = fixture_model("vit/odd");
+    vitcl_timing timing;
+    vitcl_error error = {0};
+    assert_refused(vitcl_model_bench(NULL, context, NULL, 0, &timing, &error), &error);
+    assert_refused(vitcl_model_bench(model, NULL, NULL, 0, &timing, &error), &error);
+    assert_refused(vitcl_model_bench(model, context, NULL, 0, NULL, &error), &error);
+    assert_refused(
+        vitcl_model_bench(model, context, &(vitcl_session_params){.batch_size = 1 << 20}, 0, &timing, &error), &error);
+    vitcl_model_destroy(&model);
+    vitcl_context_destroy(&context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_peak),
         cmocka_unit_test(test_profile),
         cmocka_unit_test(test_profile_refuses),
+        cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_no_time_for_a_wrong_result),
+        cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_bench_refuses),
     };
     return device_exit_code(cmocka_run_group_tests(tests, device_set_up, device_tear_down));
 }

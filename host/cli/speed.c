@@ -1,8 +1,53 @@
-/* speed.c - the table of steps. Shares are of the device's measured peak, for multiply-adds and for copies: a step that
- * is near neither has something left to win. */
+/* speed.c - times of whole forward passes, and the table of steps. Shares are of the device's measured peak, for
+ * multiply-adds and for copies: a step that is near neither has something left to win. */
 #include "cli/speed.h"
 
 #include <stdio.h>
+
+/* ---- whole forward passes ---- */
+
+static double ms_per_image(const struct speed *speed, double seconds)
+{
+    return 1e3 * seconds / (double)speed->batch;
+}
+
+double speed_ms_per_image(const struct speed *speed)
+{
+    return ms_per_image(speed, speed->timing.median);
+}
+
+double speed_flops(const struct speed *speed)
+{
+    return speed->flops * (double)speed->batch / speed->timing.median;
+}
+
+void speed_print(const struct speed *speed)
+{
+    const vitcl_timing *t = &speed->timing;
+    printf("batch %zu, upload to results; checked before it was timed\n", speed->batch);
+    printf("ms per image   %.3f, the median of %zu runs; half of them %.3f to %.3f, all %.3f to %.3f\n",
+           speed_ms_per_image(speed), t->runs, ms_per_image(speed, t->lower), ms_per_image(speed, t->upper),
+           ms_per_image(speed, t->fastest), ms_per_image(speed, t->slowest));
+    printf("images/s       %.2f\n", 1e3 / speed_ms_per_image(speed));
+    printf("GFLOP/s        %.1f, %.1f %% of this device's peak, measured now: %.1f\n", speed_flops(speed) / 1e9,
+           100 * speed_flops(speed) / speed->peak.flops, speed->peak.flops / 1e9);
+}
+
+json_t *speed_json(const struct speed *speed)
+{
+    const vitcl_timing *t = &speed->timing;
+    json_t *name = json_string(speed->name); /* a path need not be UTF-8; JSON must be */
+    json_t *ms = json_pack("{s:f, s:f, s:f, s:f, s:f}", "median", speed_ms_per_image(speed), "fastest",
+                           ms_per_image(speed, t->fastest), "lower_quartile", ms_per_image(speed, t->lower),
+                           "upper_quartile", ms_per_image(speed, t->upper), "slowest", ms_per_image(speed, t->slowest));
+    return json_pack("{s:o, s:s, s:I, s:I, s:o, s:f, s:f, s:f, s:f}", "model",
+                     name ? name : json_string("(a path that is not UTF-8)"), "device", speed->device, "batch",
+                     (json_int_t)speed->batch, "runs", (json_int_t)t->runs, "ms_per_image", ms, "images_per_second",
+                     1e3 / speed_ms_per_image(speed), "gflops", speed_flops(speed) / 1e9, "peak_gflops",
+                     speed->peak.flops / 1e9, "share_of_peak", speed_flops(speed) / speed->peak.flops);
+}
+
+/* ---- steps ---- */
 
 void step_table_begin(struct step_table *table)
 {

@@ -1,10 +1,27 @@
-/* speed.h - what --profile tells, as text or as JSON. */
+/* speed.h - what --bench and --profile tell, as text or as JSON. bench/bench_model prints by it, too. */
 #ifndef VITCL_CLI_SPEED_H
 #define VITCL_CLI_SPEED_H
 
 #include "vitcl.h"
 
 #include <jansson.h>
+
+/* ---- whole forward passes ---- */
+
+struct speed {
+    const char *name, *device;
+    size_t batch;
+    double flops; /* of one image */
+    vitcl_peak peak;
+    vitcl_timing timing;
+};
+
+double speed_ms_per_image(const struct speed *speed); /* the median */
+double speed_flops(const struct speed *speed);        /* per second */
+void speed_print(const struct speed *speed);
+json_t *speed_json(const struct speed *speed); /* the caller's */
+
+/* ---- steps ---- */
 
 /* A step table. Its lines are printed as they come, or where `json` is set collected. */
 struct step_table {
