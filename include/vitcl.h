@@ -144,7 +144,7 @@ typedef struct vitcl_peak {
     double bytes; /* copied: those read and those written */
 } vitcl_peak;
 
-/* Measures it, for about two seconds: the fastest runs of two kernels that do nothing else. */
+/* Measures it, for a second or two: the fastest runs of two kernels that do nothing else. */
 VITCL_API vitcl_status vitcl_context_measure_peak(vitcl_context *context, vitcl_peak *peak, vitcl_error *error);
 
 /* ---- models ----------------------------------------------------------------------------------------------------- */
@@ -354,8 +354,9 @@ typedef void (*vitcl_profile_fn)(void *user, const vitcl_profile_line *line);
 /* A whole forward pass. */
 typedef struct vitcl_profile {
     size_t runs;
-    double wall;  /* seconds from the beginning of the first kernel to the end of the last: the median */
-    double busy;  /* seconds of all lines: the part of wall that they explain */
+    double wall; /* seconds from the beginning of the first kernel to the end of the last: the median */
+    double busy; /* seconds of these in which kernels run: the median. Close to the sum of the lines, but medians do not
+                    add up */
     double flops; /* of all lines */
 } vitcl_profile;
 

@@ -4,7 +4,7 @@
 #include "base/size.h"
 #include "run/timing.h"
 
-#define SECONDS 0.5 /* per kernel */
+#define SECONDS 0.3 /* per kernel */
 
 struct kernel_run {
     struct device *device;

@@ -25,9 +25,9 @@ struct table {
     size_t *kind;              /* [step_count]: the line of each step */
     vitcl_profile_line *lines; /* [count], with room for [step_count] */
     size_t count;
-    struct span *spans;          /* of one run's launches */
-    double (*seconds)[MAX_RUNS]; /* [count]; of a kind in each run */
-    double wall[MAX_RUNS];
+    struct span *spans;                    /* of one run's launches */
+    double (*seconds)[MAX_RUNS];           /* [count]; of a kind in each run */
+    double wall[MAX_RUNS], busy[MAX_RUNS]; /* of each run: from the first start to the last end; the sum of its spans */
     size_t runs;
 };
 
@@ -83,17 +83,20 @@ static void note_run(struct table *table, const struct executor *executor, const
 {
     const size_t launches = executor_first_launch(executor, plan->step_count), run = table->runs++;
     for (size_t s = 0; s < plan->step_count; s++)
-        for (size_t i = executor_first_launch(executor, s); i < executor_first_launch(executor, s + 1); i++)
-            table->seconds[table->kind[s]][run] += table->spans[i].end - table->spans[i].start;
+        for (size_t i = executor_first_launch(executor, s); i < executor_first_launch(executor, s + 1); i++) {
+            double seconds = table->spans[i].end - table->spans[i].start;
+            table->seconds[table->kind[s]][run] += seconds;
+            table->busy[run] += seconds;
+        }
     table->wall[run] = table->spans[launches - 1].end - table->spans[0].start;
 }
 
 static void tell(struct table *table, vitcl_profile_fn report, void *user, vitcl_profile *total)
 {
-    *total = (vitcl_profile){.runs = table->runs, .wall = median_of(table->wall, table->runs)};
+    *total = (vitcl_profile){
+        .runs = table->runs, .wall = median_of(table->wall, table->runs), .busy = median_of(table->busy, table->runs)};
     for (size_t k = 0; k < table->count; k++) {
         table->lines[k].seconds = median_of(table->seconds[k], table->runs);
-        total->busy += table->lines[k].seconds;
         total->flops += table->lines[k].flops;
     }
     for (size_t k = 0; report && k < table->count; k++)
