@@ -30,7 +30,7 @@ static const struct size SIZES[] = {
 /* A layer, or a tensor of its own. Sides are 'D' width, 'M' mlp width, 'T' tokens, 'P' patches, 'C' classes; 0: none.
  */
 struct part {
-    enum kind { LINEAR, PACKED, CONVOLUTION, NORM, SCALE, TOKEN, POSITION } kind;
+    enum kind { LINEAR, PACKED, CONVOLUTION, NORM, SCALE, TOKEN, POSITION, TABLE } kind;
     char out, in;
     const char *name; /* "#" stands for a block's number; without "#" the part is there once */
 };
@@ -92,7 +92,7 @@ static const struct family FAMILIES[] = {
      "\"layer_norm_eps\": 1e-6, \"hidden_act\": \"gelu_pytorch_tanh\"",
      0,
      false,
-     {{POSITION, 'T', 0, "embeddings.position_embedding.weight"},
+     {{TABLE, 'T', 0, "embeddings.position_embedding.weight"},
       {CONVOLUTION, 0, 0, "embeddings.patch_embedding"},
       {LINEAR, 'D', 'D', "encoder.layers.#.self_attn.q_proj"},
       {LINEAR, 'D', 'D', "encoder.layers.#.self_attn.k_proj"},
@@ -195,7 +195,10 @@ static void add_part(struct model *m, const struct part *part, size_t block)
     case TOKEN:
         add(m, part->name, block, "", (struct shape){3, {1, 1, width}}, 0, 0.5);
         break;
-    case POSITION: /* leading axes of length 1 do not matter */
+    case POSITION:
+        add(m, part->name, block, "", (struct shape){3, {1, out, width}}, 0, 0.2);
+        break;
+    case TABLE: /* of positions, without the leading axis */
         add(m, part->name, block, "", (struct shape){2, {out, width}}, 0, 0.2);
         break;
     }
