@@ -179,12 +179,12 @@ static void test_compare(void **state)
     vitcl_error error = {0};
     (void)state;
     memcpy(expected, found, sizeof found);
-    assert_ok(bench_compare("logits", found, expected, 3, 4, &error), &error);
+    assert_ok(bench_compare("logits", found, expected, 3, 4, 2e-4, &error), &error);
     found[6] *= 1.001f;
-    assert_int_equal(bench_compare("logits", found, expected, 3, 4, &error), VITCL_ERROR_MISMATCH);
+    assert_int_equal(bench_compare("logits", found, expected, 3, 4, 2e-4, &error), VITCL_ERROR_MISMATCH);
     assert_contains(error.message, "image 1");
     found[6] = NAN;
-    assert_int_equal(bench_compare("logits", found, expected, 3, 4, &error), VITCL_ERROR_MISMATCH);
+    assert_int_equal(bench_compare("logits", found, expected, 3, 4, 2e-4, &error), VITCL_ERROR_MISMATCH);
 }
 
 static void test_bench_refuses(void **state)

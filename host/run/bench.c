@@ -78,15 +78,15 @@ done:
 }
 
 vitcl_status bench_compare(const char *name, const float *found, const float *expected, size_t images, size_t size,
-                           vitcl_error *err)
+                           double tolerance, vitcl_error *err)
 {
     for (size_t i = 0; i < images; i++) {
         double deviation = deviation_of(found + i * size, expected + i * size, size);
-        if (!(deviation <= VERIFY_TOLERANCE))
+        if (!(deviation <= tolerance))
             return fail(err, VITCL_ERROR_MISMATCH,
                         "no time for a wrong result: in a batch of %zu the %s of image %zu deviate from those of the "
                         "same image alone by %.3g of their rms; at most %.3g passes",
-                        images, name, i, deviation, VERIFY_TOLERANCE);
+                        images, name, i, deviation, tolerance);
     }
     return VITCL_OK;
 }
@@ -131,7 +131,8 @@ vitcl_status bench_request(struct device *device, const struct request *request,
     TRY(run_batch(&b, err));
     for (size_t k = 0; k < OUTPUT_COUNT; k++)
         if (b.found[k])
-            TRY(bench_compare(OUTPUT_NAMES[k], b.found[k], b.expected[k], b.images, output_size(&b, k), err));
+            TRY(bench_compare(OUTPUT_NAMES[k], b.found[k], b.expected[k], b.images, output_size(&b, k),
+                              VERIFY_TOLERANCE, err));
     log_line(device_log(device), VITCL_LOG_PROGRESS, "timing batches of %zu", b.images);
     TRY(time_runs(run_batch, &b, seconds, timing, err));
 done:

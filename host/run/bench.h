@@ -8,8 +8,9 @@
 vitcl_status bench_request(struct device *device, const struct request *request, double seconds, vitcl_timing *timing,
                            vitcl_error *err);
 
-/* Compares what one output [images,size] is with what it should be, image by image; `name` is for the message. */
+/* Compares one output [images,size] with what it should be, image by image. An image deviates by deviation_of, at most
+ * `tolerance`; `name` is for the message. */
 vitcl_status bench_compare(const char *name, const float *found, const float *expected, size_t images, size_t size,
-                           vitcl_error *err);
+                           double tolerance, vitcl_error *err);
 
 #endif
