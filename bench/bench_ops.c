@@ -7,16 +7,15 @@
  * kernels that do nothing else, measured in the same process.
  */
 #include "run/model.h"
+#include "run/peak.h"
 #include "run/session.h"
+#include "run/timing.h"
 #include "run/verify.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#define MAX_RUNS 1000
 
 struct settings {
     const char *model, *device;
@@ -25,148 +24,29 @@ struct settings {
     double seconds; /* per step and variant */
 };
 
-struct peak {
-    double flops, bytes; /* per second */
+/* ---- steps ---- */
+
+struct step_run {
+    struct session *session;
+    size_t step;
 };
 
-static double now(void)
+static vitcl_status run_step(void *context, vitcl_error *err)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    struct step_run *run = context;
+    vitcl_status status = executor_enqueue_step(run->session->executor, run->step, err);
+    return status == VITCL_OK ? device_finish(run->session->device, err) : status;
 }
 
-static int compare(const void *a, const void *b)
+static void print_heading(const struct device *device, const vitcl_peak *peak)
 {
-    double left = *(const double *)a, right = *(const double *)b;
-    return left < right ? -1 : left > right;
-}
-
-/* Something that can be enqueued again and again. */
-typedef vitcl_status (*enqueue_fn)(void *context, vitcl_error *err);
-
-/* Seconds of one run, which include waiting for the device. */
-struct timing {
-    double median, fastest;
-};
-
-static vitcl_status time_runs(struct device *device, enqueue_fn enqueue, void *context, double seconds,
-                              struct timing *timing, vitcl_error *err)
-{
-    static double times[MAX_RUNS];
-    size_t count = 0;
-    double end;
-    vitcl_status status;
-    TRY(enqueue(context, err)); /* the first run may compile */
-    TRY(device_finish(device, err));
-    end = now() + seconds;
-    while (count < 3 || (now() < end && count < MAX_RUNS)) {
-        double start = now();
-        TRY(enqueue(context, err));
-        TRY(device_finish(device, err));
-        times[count++] = now() - start;
-    }
-    qsort(times, count, sizeof *times, compare);
-    *timing = (struct timing){.median = times[count / 2], .fastest = times[0]};
-done:
-    return status;
-}
-
-/* ---- the device's peak ---- */
-
-struct kernel_run {
-    struct kernel *kernel;
-    size_t global[3], local[3];
-};
-
-static vitcl_status enqueue_kernel(void *context, vitcl_error *err)
-{
-    struct kernel_run *run = context;
-    return kernel_enqueue(run->kernel, run->global, run->local, err);
-}
-
-static vitcl_status measure_fma(struct device *device, struct buffer *buffer, double *flops, vitcl_error *err)
-{
-    enum { ROUNDS = 4096, SUMS = 10, ITEMS = 65536, GROUP = 64 };
-    static const struct {
-        const char *name;
-        double width;
-    } KERNELS[] = {{"fma_peak_float4", 4}, {"fma_peak_float8", 8}, {"fma_peak_float16", 16}};
-    vitcl_status status = VITCL_OK;
-    struct kernel_run run = {.global = {device_facts(device)->is_cpu ? ITEMS / 16 : ITEMS, 1, 1},
-                             .local = {GROUP, 1, 1}};
-
-    for (size_t i = 0; i < sizeof KERNELS / sizeof *KERNELS; i++) {
-        struct timing timing;
-        double rate;
-        TRY(kernel_create(&run.kernel, device, "peak", "", KERNELS[i].name, err));
-        TRY(kernel_set_buffer(run.kernel, 0, buffer, err));
-        TRY(kernel_set_int(run.kernel, 1, ROUNDS, err));
-        TRY(kernel_set_float(run.kernel, 2, 0.5f, err));
-        TRY(time_runs(device, enqueue_kernel, &run, 1, &timing, err));
-        rate = (double)run.global[0] * ROUNDS * SUMS * 2 * KERNELS[i].width / timing.fastest;
-        *flops = rate > *flops ? rate : *flops;
-        kernel_destroy(&run.kernel);
-    }
-done:
-    kernel_destroy(&run.kernel);
-    return status;
-}
-
-static vitcl_status measure_copy(struct device *device, double *bytes, vitcl_error *err)
-{
-    enum { SIZE = 256 << 20, GROUP = 64 };
-    vitcl_status status;
-    struct buffer *from = NULL, *to = NULL;
-    struct kernel_run run = {.global = {SIZE / 64, 1, 1}, .local = {GROUP, 1, 1}};
-    struct timing timing;
-
-    TRY(buffer_create(&from, device, SIZE, "copy source", err));
-    TRY(buffer_create(&to, device, SIZE, "copy target", err));
-    TRY(buffer_clear(from, err));
-    TRY(kernel_create(&run.kernel, device, "peak", "", "copy_peak", err));
-    TRY(kernel_set_buffer(run.kernel, 0, from, err));
-    TRY(kernel_set_buffer(run.kernel, 1, to, err));
-    TRY(time_runs(device, enqueue_kernel, &run, 1, &timing, err));
-    *bytes = 2.0 * SIZE / timing.fastest;
-done:
-    kernel_destroy(&run.kernel);
-    buffer_destroy(&from);
-    buffer_destroy(&to);
-    return status;
-}
-
-static vitcl_status measure_peak(struct device *device, struct peak *peak, vitcl_error *err)
-{
-    vitcl_status status;
-    struct buffer *buffer = NULL;
-    *peak = (struct peak){0};
-    TRY(buffer_create(&buffer, device, 1 << 20, "results of the peak kernel", err));
-    TRY(measure_fma(device, buffer, &peak->flops, err));
-    TRY(measure_copy(device, &peak->bytes, err));
     printf("peak of %s, measured now: %.1f GFLOP/s, %.1f GB/s\n\n", device_description(device), peak->flops / 1e9,
            peak->bytes / 1e9);
     printf("%-16s %-14s %-10s %-18s %10s %10s %10s %8s %8s\n", "step", "op", "variant", "output", "deviation", "us",
            "GFLOP/s", "% FLOPs", "% bytes");
-done:
-    buffer_destroy(&buffer);
-    return status;
 }
 
-/* ---- steps ---- */
-
-struct step_run {
-    struct executor *executor;
-    size_t step;
-};
-
-static vitcl_status enqueue_step(void *context, vitcl_error *err)
-{
-    struct step_run *run = context;
-    return executor_enqueue_step(run->executor, run->step, err);
-}
-
-static void print_row(const struct plan *plan, size_t s, double deviation, double seconds, const struct peak *peak)
+static void print_row(const struct plan *plan, size_t s, double deviation, double seconds, const vitcl_peak *peak)
 {
     const struct step *step = &plan->steps[s];
     const struct tensor *output = &plan->tensors[step->output[0]];
@@ -190,7 +70,7 @@ static void note_deviation(void *user, const vitcl_verify_step *line)
 
 /* Verifies a session, then times its steps: those of one operation, or all where `only` is OP_COUNT. */
 static vitcl_status bench_session(struct session *session, const struct settings *settings, enum op only,
-                                  const struct peak *peak, vitcl_error *err)
+                                  const vitcl_peak *peak, vitcl_error *err)
 {
     vitcl_status status;
     const struct plan *plan = &session->plan;
@@ -207,12 +87,12 @@ static vitcl_status bench_session(struct session *session, const struct settings
         goto done;
     status = VITCL_OK;
     for (size_t s = 0; s < plan->step_count; s++) {
-        struct step_run run = {session->executor, s};
-        struct timing timing = {0};
+        struct step_run run = {session, s};
+        vitcl_timing timing = {0};
         if (only != OP_COUNT && plan->steps[s].op != only)
             continue;
         if (deviations[s] <= verify_tolerance(plan))
-            TRY(time_runs(session->device, enqueue_step, &run, settings->seconds, &timing, err));
+            TRY(time_runs(run_step, &run, settings->seconds, &timing, err));
         print_row(plan, s, deviations[s], timing.median, peak);
     }
 done:
@@ -226,7 +106,7 @@ struct bench {
     struct device *device;
     const struct model *model;
     const struct settings *settings;
-    struct peak peak;
+    vitcl_peak peak;
     const struct variant *defaults[OP_COUNT]; /* what was chosen without an override */
 };
 
@@ -257,7 +137,8 @@ done:
 static vitcl_status bench_all(struct bench *bench, vitcl_error *err)
 {
     vitcl_status status;
-    TRY(measure_peak(bench->device, &bench->peak, err));
+    TRY(peak_measure(bench->device, &bench->peak, err));
+    print_heading(bench->device, &bench->peak);
     TRY(bench_variants(bench, "", OP_COUNT, err));
     for (enum op op = 0; op < OP_COUNT; op++) {
         for (size_t v = 0; v < MAX_VARIANTS && operation_of(op)->variants[v]; v++) {

@@ -140,6 +140,15 @@ VITCL_API void vitcl_context_destroy(vitcl_context **context);
 /* "platform / vendor / name" of the device in use; lives as long as the context. */
 VITCL_API const char *vitcl_context_device(const vitcl_context *context);
 
+/* What a device can do at most, per second. */
+typedef struct vitcl_peak {
+    double flops; /* float multiply-adds, each of which counts as two */
+    double bytes; /* copied: those read and those written */
+} vitcl_peak;
+
+/* Measures it, for a second or two: the fastest runs of two kernels that do nothing else. */
+VITCL_API vitcl_status vitcl_context_measure_peak(vitcl_context *context, vitcl_peak *peak, vitcl_error *error);
+
 /* ---- models ----------------------------------------------------------------------------------------------------- */
 
 typedef struct vitcl_model vitcl_model;
@@ -325,6 +334,49 @@ typedef void (*vitcl_verify_fn)(void *user, const vitcl_verify_step *step);
  * step over tolerance; the other steps are still compared. */
 VITCL_API vitcl_status vitcl_session_verify(vitcl_session *session, const float *pixel_values, const vitcl_grid *grids,
                                             size_t count, vitcl_verify_fn report, void *user, vitcl_error *error);
+
+/* ---- speed ------------------------------------------------------------------------------------------------------ */
+
+/* How long runs took, in seconds of one run. */
+typedef struct vitcl_timing {
+    size_t runs;
+    double fastest, lower, median, upper, slowest; /* lower and upper: the quartiles */
+} vitcl_timing;
+
+/* Times runs of whole batches of made-up pixel values for `seconds`, three runs at least: upload, forward pass,
+ * results. Before that it checks that they are right: one image step by step against the plain-C reference, as
+ * vitcl_session_verify, then each image of the batch against itself alone. A wrong result is VITCL_ERROR_MISMATCH, and
+ * gets no time. */
+VITCL_API vitcl_status vitcl_model_bench(const vitcl_model *model, vitcl_context *context,
+                                         const vitcl_session_params *params, double seconds, vitcl_timing *timing,
+                                         vitcl_error *error);
+
+/* A kind of step in a profile: what all blocks do alike is one line. Strings live during the callback. */
+typedef struct vitcl_profile_line {
+    const char *label;   /* "qkv": a block's step without the block's number */
+    const char *variant; /* what runs on the device */
+    size_t steps;        /* of this kind in a forward pass. All below is of all of them together, in one run: */
+    double seconds;      /* in which their kernels run: the median over the runs */
+    double flops, bytes; /* what they compute, and move at least */
+} vitcl_profile_line;
+typedef void (*vitcl_profile_fn)(void *user, const vitcl_profile_line *line);
+
+/* A whole forward pass. */
+typedef struct vitcl_profile {
+    size_t runs;
+    double wall; /* seconds from the beginning of the first kernel to the end of the last: the median */
+    double busy; /* seconds of these in which kernels run: the median. Close to the sum of the lines, but medians do not
+                    add up */
+    double flops; /* of all lines */
+} vitcl_profile;
+
+/* Runs pixel values, as in vitcl_session_run_pixels, for about two seconds on a queue that keeps the time of every
+ * kernel, and tells where it goes. Of a product by CLBlast, which consists of several kernels, the time between them is
+ * told, too. The report is called once per kind of step, in the plan's order, after *total has been filled; NULL is
+ * allowed. Not for the reference (context NULL). */
+VITCL_API vitcl_status vitcl_session_profile(vitcl_session *session, const float *pixel_values, const vitcl_grid *grids,
+                                             size_t count, vitcl_profile_fn report, void *user, vitcl_profile *total,
+                                             vitcl_error *error);
 
 #ifdef __cplusplus
 }

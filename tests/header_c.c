@@ -14,6 +14,7 @@ static const any_function FUNCTIONS[] = {
     EXPORTED(vitcl_context_create),
     EXPORTED(vitcl_context_destroy),
     EXPORTED(vitcl_context_device),
+    EXPORTED(vitcl_context_measure_peak),
     EXPORTED(vitcl_model_create),
     EXPORTED(vitcl_model_destroy),
     EXPORTED(vitcl_model_get_info),
@@ -23,6 +24,7 @@ static const any_function FUNCTIONS[] = {
     EXPORTED(vitcl_image_read),
     EXPORTED(vitcl_image_destroy),
     EXPORTED(vitcl_model_preprocess),
+    EXPORTED(vitcl_model_bench),
     EXPORTED(vitcl_session_create),
     EXPORTED(vitcl_session_destroy),
     EXPORTED(vitcl_session_run),
@@ -30,6 +32,7 @@ static const any_function FUNCTIONS[] = {
     EXPORTED(vitcl_session_submit),
     EXPORTED(vitcl_session_wait),
     EXPORTED(vitcl_session_verify),
+    EXPORTED(vitcl_session_profile),
     EXPORTED(vitcl_plan_describe),
 };
 

@@ -17,7 +17,8 @@ static void test_help(void **state)
                                           "--list-devices", "--help",
                                           "--version",      "--image-size",
                                           "--resize",       "--exif",
-                                          "--labels",       "--labels-embeddings"};
+                                          "--labels",       "--labels-embeddings",
+                                          "--profile",      "--bench"};
     struct output output = RUN(0, "--help"), brief = RUN(0, "-h");
     (void)state;
     assert_string_equal(output.out, brief.out);
@@ -45,6 +46,11 @@ static void test_wrong_usage(void **state)
         {"no model", {SIX}},
         {"no input", {"-m", DIGITS}},
         {"no input", {"-m", DIGITS, "--verify"}},
+        {"no input", {"-m", DIGITS, "--profile"}},
+        {"--bench", {"-m", DIGITS, "--bench", SIX}},
+        {"--bench", {"-m", DIGITS, "--bench", "--pixels", "a.npy"}},
+        {"--bench", {"-m", DIGITS, "--bench", "--hidden", "a.npy"}},
+        {"--profile", {"-m", DIGITS, "--embed", "a.npy", "--profile", SIX}},
         {"--model", {"--model"}}, /* its argument is missing */
         {"\"0\"", {"-m", DIGITS, "-b", "0", SIX}},
         {"\"-1\"", {"-m", DIGITS, "-b", "-1", SIX}},

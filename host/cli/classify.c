@@ -1,13 +1,13 @@
 /* classify.c - the main job: reads inputs into batches, keeps up to VITCL_QUEUE_DEPTH of them in flight, reports the
- * answers in order. An input that can not be read is reported and left out; the others are answered. --verify takes the
- * same way, but compares each batch instead of answering it.
+ * answers in order. An input that can not be read is reported and left out; the others are answered. --verify and
+ * --profile take the same way, but look into each batch instead of answering it.
  */
 #include "cli/commands.h"
 #include "cli/input.h"
+#include "cli/inspect.h"
 #include "cli/npy.h"
 #include "cli/outputs.h"
 #include "cli/progress.h"
-#include "cli/report.h"
 #include "cli/terminal.h"
 
 #include <math.h>
@@ -28,7 +28,8 @@ struct job {
     vitcl_session *session;
     vitcl_model_info info;
     size_t batch_size;
-    bool verify;
+    enum mode mode;  /* MODE_RUN, MODE_VERIFY or MODE_PROFILE */
+    vitcl_peak peak; /* of the device; MODE_PROFILE */
     struct report report;
     struct outputs outputs;
     size_t image_size; /* numbers in one image's pixel values */
@@ -138,31 +139,13 @@ static bool submit(struct job *job)
     return true;
 }
 
-/* ---- verification ---- */
+/* ---- instead of answers ---- */
 
-static void print_step(void *user, const vitcl_verify_step *step)
+static bool inspect(struct job *job)
 {
-    (void)user;
-    printf("%4zu/%-4zu %-20s %-10s %10.3g  %s\n", step->index + 1, step->count, step->label, step->variant,
-           step->deviation, step->passed ? "ok" : "OVER TOLERANCE");
-    fflush(stdout);
-    progress_phase("comparing the next step with the plain-C reference");
-}
-
-static bool verify(struct job *job)
-{
-    vitcl_error error;
-    vitcl_status status;
-
-    printf("%9s %-20s %-10s %10s\n", "step", "label", "variant", "deviation");
-    progress_phase("running the first step on the device and in plain C");
-    status = vitcl_session_verify(job->session, job->pixels, job->grids, job->filling.count, print_step, NULL, &error);
-    progress_idle();
-    if (status == VITCL_OK)
-        printf("verified %zu image%s: every step is within tolerance\n", job->filling.count,
-               job->filling.count == 1 ? "" : "s");
-    else
-        complain(&error);
+    const struct ready_batch batch = {job->pixels, job->grids, job->filling.count};
+    vitcl_status status = job->mode == MODE_VERIFY ? verify_batch(job->session, &batch)
+                                                   : profile_batch(job->session, &batch, &job->peak, &job->report);
     forget(&job->filling);
     job->failed |= status != VITCL_OK;
     return status == VITCL_OK || status == VITCL_ERROR_MISMATCH;
@@ -176,7 +159,7 @@ static bool send_batch(struct job *job)
         return true;
     if (!outputs_write_pixels(&job->outputs, job->pixels, job->filling.count))
         return false;
-    return job->verify ? verify(job) : submit(job);
+    return job->mode == MODE_RUN ? submit(job) : inspect(job);
 }
 
 /* The image's pixel values are in place; the batch goes when it is full. */
@@ -313,6 +296,8 @@ static bool set_up(struct job *job, const struct options *options, vitcl_context
         !outputs_open(&job->outputs, options, &job->info, job->batch_size))
         return false;
     status = vitcl_session_create(&job->session, context, job->model, &params, &error);
+    if (status == VITCL_OK && job->mode == MODE_PROFILE)
+        status = vitcl_context_measure_peak(context, &job->peak, &error);
     progress_idle();
     if (status != VITCL_OK)
         complain(&error);
@@ -336,7 +321,7 @@ static void clear_away(struct job *job)
 
 int run_inputs(const struct options *options, vitcl_context *context, const vitcl_model *model)
 {
-    struct job job = {.model = model, .verify = options->mode == MODE_VERIFY};
+    struct job job = {.model = model, .mode = options->mode};
     struct input_list inputs;
     bool fine;
 
@@ -350,7 +335,7 @@ int run_inputs(const struct options *options, vitcl_context *context, const vitc
     job.batch_size = useful_batch(&inputs, options->batch_size);
     job.image_size = job.info.input;
     job.upright = options->exif == EXIF_AS_LIBRARY ? !job.info.timm : options->exif == EXIF_ON;
-    job.report = (struct report){.json = options->json && !job.verify,
+    job.report = (struct report){.json = options->json && job.mode != MODE_VERIFY,
                                  .topk = options->topk,
                                  .device = vitcl_context_device(context),
                                  .texts = &job.texts,

@@ -5,13 +5,16 @@
 #include "cli/options.h"
 #include "vitcl.h"
 
-/* classify.c: --verify and the main job. */
+/* classify.c: the main job, --verify and --profile. */
 int run_inputs(const struct options *options, vitcl_context *context, const vitcl_model *model);
 
 /* describe.c */
 int list_devices(void);
 int print_info(const vitcl_model *model);
 int print_plan(const struct options *options, vitcl_context *context, const vitcl_model *model);
+
+/* bench.c: --bench */
+int run_bench(const struct options *options, vitcl_context *context, const vitcl_model *model);
 
 /* vitcl_run.c: prints "vitcl_run: message" on stderr and returns EXIT_FAILED. */
 int complain(const vitcl_error *error);

@@ -48,6 +48,8 @@ static const struct option OPTIONS[] = {
     {"labels-embeddings", required_argument, NULL, LONG_LABELS_EMBEDDINGS},
     {"plan", no_argument, NULL, LONG_MODE + MODE_PLAN},
     {"verify", no_argument, NULL, LONG_MODE + MODE_VERIFY},
+    {"profile", no_argument, NULL, LONG_MODE + MODE_PROFILE},
+    {"bench", no_argument, NULL, LONG_MODE + MODE_BENCH},
     {"info", no_argument, NULL, LONG_MODE + MODE_INFO},
     {"list-devices", no_argument, NULL, LONG_MODE + MODE_LIST_DEVICES},
     {NULL, 0, NULL, 0},
@@ -100,6 +102,8 @@ void options_print_help(void)
         "  --info                what the model folder holds\n"
         "  --plan                every step of the forward pass, with shapes, FLOPs and memory\n"
         "  --verify              run the images on the device and in plain C, compare every step\n"
+        "  --profile             run the images for two seconds, tell which steps the time goes to; also as --json\n"
+        "  --bench               time the model on made-up images of this batch size, checked first; also as --json\n"
         "  -h, --help            this text\n"
         "  -V, --version         the version\n"
         "\n"
@@ -244,7 +248,8 @@ static bool same(const char *a, const char *b)
 static int check(const struct options *o)
 {
     const char *const files[] = {o->logits, o->embedding, o->hidden, o->pixels};
-    bool takes_inputs = o->mode == MODE_RUN || o->mode == MODE_VERIFY;
+    bool looks = o->mode == MODE_VERIFY || o->mode == MODE_PROFILE; /* into the batches, answering nothing */
+    bool takes_inputs = o->mode == MODE_RUN || looks;
     if (o->mode == MODE_LIST_DEVICES)
         return 0;
     if (!o->model)
@@ -258,8 +263,10 @@ static int check(const struct options *o)
         for (size_t k = 0; k < i; k++)
             if (same(files[i], files[k]))
                 return usage("two outputs have the same file: %s", files[i]);
-    if (o->mode == MODE_VERIFY && (o->logits || o->embedding || o->hidden))
-        return usage("%s", "--verify answers nothing: leave out --logits, --embed and --hidden");
+    if ((looks || o->mode == MODE_BENCH) && (o->logits || o->embedding || o->hidden))
+        return usage("%s", "--verify, --profile and --bench answer nothing: leave out --logits, --embed and --hidden");
+    if (o->mode == MODE_BENCH && (o->input_count > 0 || o->pixels))
+        return usage("%s", "--bench makes up its images: leave out images and --pixels");
     return 0;
 }
 

@@ -7,7 +7,17 @@
 #define EXIT_FAILED 1 /* something could not be read, run or written */
 #define EXIT_USAGE  2 /* the command line makes no sense */
 
-enum mode { MODE_RUN, MODE_HELP, MODE_VERSION, MODE_LIST_DEVICES, MODE_INFO, MODE_PLAN, MODE_VERIFY };
+enum mode {
+    MODE_RUN,
+    MODE_HELP,
+    MODE_VERSION,
+    MODE_LIST_DEVICES,
+    MODE_INFO,
+    MODE_PLAN,
+    MODE_VERIFY,
+    MODE_PROFILE,
+    MODE_BENCH
+};
 
 struct options {
     enum mode mode;

@@ -92,20 +92,25 @@ static json_t *json_embedding(const struct report *report, const float *embeddin
     return list;
 }
 
+void report_object(struct report *report, json_t *object)
+{
+    char *text = json_dumps(object, JSON_REAL_PRECISION(9) | JSON_ENSURE_ASCII);
+    if (text)
+        printf("%s\n%s", report->printed ? "," : "", text);
+    report->printed++;
+    free(text);
+    json_decref(object);
+}
+
 static void print_json(struct report *report, const char *file, const char *key, json_t *value)
 {
     json_t *object = json_object();
-    char *text;
     /* A file name need not be UTF-8; JSON must be. */
     json_t *name = json_string(file);
     json_object_set_new(object, "file", name ? name : json_string("(a file name that is not UTF-8)"));
     json_object_set_new(object, "device", json_string(report->device));
     json_object_set_new(object, key, value);
-    text = json_dumps(object, JSON_REAL_PRECISION(9) | JSON_ENSURE_ASCII);
-    if (text)
-        printf("%s\n%s", report->printed ? "," : "", text);
-    free(text);
-    json_decref(object);
+    report_object(report, object);
 }
 
 /* ---- both ---- */
@@ -138,7 +143,6 @@ bool report_result(struct report *report, const char *file, const float *logits,
             printf("  hidden states [%zu,%zu] (--hidden FILE.npy writes them)\n", report->info.tokens,
                    report->info.width);
     }
-    report->printed++;
     free(ranked);
     return true;
 }
@@ -150,7 +154,6 @@ void report_failure(struct report *report, const char *file, const char *message
         return;
     text = json_string(message);
     print_json(report, file, "error", text ? text : json_string("unreadable"));
-    report->printed++;
 }
 
 void report_end(struct report *report)

@@ -42,8 +42,8 @@ vitcl_status gemm_enqueue(struct device *device, size_t m, size_t n, size_t k, c
     users += !device->gemm_used;
     device->gemm_used = true;
     code = CLBlastSgemmWithTempBuffer(CLBlastLayoutColMajor, CLBlastTransposeNo, CLBlastTransposeNo, n, m, k, 1.0f,
-                                      w->memory, 0, n, x->memory, 0, k, 0.0f, y->memory, 0, n, &device->queue, NULL,
-                                      temp ? temp->memory : NULL);
+                                      w->memory, 0, n, x->memory, 0, k, 0.0f, y->memory, 0, n, &device->queue,
+                                      profile_note(device, true), temp ? temp->memory : NULL);
     pthread_mutex_unlock(&lock);
     return code == CLBlastSuccess ? VITCL_OK : fail_gemm(err, code, "CLBlastSgemmWithTempBuffer", m, n, k);
 }

@@ -90,6 +90,20 @@ vitcl_status kernel_enqueue(struct kernel *kernel, const size_t global[3], const
 /* The largest work-group this kernel can run in on its device. */
 vitcl_status kernel_max_group(const struct kernel *kernel, size_t *max_group, vitcl_error *err);
 
+/* ---- profile.c: what the device does when. While a profile is open, the device keeps a time for each launch of a
+ * kernel and each gemm, at most `capacity` of them between two readings. One profile may be open at a time. ---- */
+
+struct profile;
+struct span {
+    double start, end; /* seconds of the device's own clock */
+};
+
+vitcl_status profile_open(struct profile **profile, struct device *device, size_t capacity, vitcl_error *err);
+void profile_close(struct profile **profile);
+/* Waits for the device, writes the spans [capacity] of what was enqueued since the last reading, in order, and forgets
+ * them. *count is how many there are. */
+vitcl_status profile_read(struct profile *profile, struct span *spans, size_t *count, vitcl_error *err);
+
 /* ---- clblast.c: y [m,n] = x [m,k] w [k,n], all row-major, each at the start of its buffer ---- */
 
 /* Bytes of device memory that gemm_enqueue needs as `temp` for this shape; may be 0. */

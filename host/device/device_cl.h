@@ -29,10 +29,11 @@ struct device {
     struct compiled *programs; /* compiled so far */
     size_t program_count, program_capacity;
     struct cache cache;
-    struct text identity; /* for keys of the cache: device, driver, this version of vitcl */
-    const char *binaries; /* one of BINARIES_... ; NULL until known */
-    bool probed;          /* device_probe_bf16 was here */
-    bool gemm_used;       /* CLBlast compiles when first used, for seconds */
+    struct text identity;    /* for keys of the cache: device, driver, this version of vitcl */
+    const char *binaries;    /* one of BINARIES_... ; NULL until known */
+    bool probed;             /* device_probe_bf16 was here */
+    bool gemm_used;          /* CLBlast compiles when first used, for seconds */
+    struct profile *profile; /* NULL: nobody asks for times */
 };
 
 struct buffer {
@@ -41,6 +42,10 @@ struct buffer {
     size_t bytes;
     char what[64]; /* for messages */
 };
+
+/* profile.c: where what is enqueued next leaves its event, NULL unless a profile is open. `several`: it is more than
+ * one kernel, and the event is the last one's. */
+cl_event *profile_note(struct device *device, bool several);
 
 /* clname.c: "CL_INVALID_VALUE" for -30. */
 const char *cl_name(cl_int code);

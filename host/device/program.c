@@ -184,7 +184,8 @@ vitcl_status kernel_max_group(const struct kernel *kernel, size_t *max_group, vi
 
 vitcl_status kernel_enqueue(struct kernel *kernel, const size_t global[3], const size_t local[3], vitcl_error *err)
 {
-    cl_int code = clEnqueueNDRangeKernel(kernel->device->queue, kernel->handle, 3, NULL, global, local, 0, NULL, NULL);
+    cl_int code = clEnqueueNDRangeKernel(kernel->device->queue, kernel->handle, 3, NULL, global, local, 0, NULL,
+                                         profile_note(kernel->device, false));
     if (code == CL_SUCCESS)
         return VITCL_OK;
     return fail_cl(err, code, "clEnqueueNDRangeKernel", "kernel %s, %zux%zux%zu work-items in groups of %zux%zux%zu",

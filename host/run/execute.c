@@ -6,6 +6,11 @@ struct buffer *executor_buffer(const struct executor *executor, int tensor)
     return executor->buffers[tensor];
 }
 
+size_t executor_first_launch(const struct executor *executor, size_t step)
+{
+    return executor->first_launch[step];
+}
+
 static vitcl_status enqueue_gemm(struct executor *e, const struct launch *launch, vitcl_error *err)
 {
     return gemm_enqueue(e->device, launch->m, launch->n, launch->k, e->buffers[launch->args[0].tensor],

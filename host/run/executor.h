@@ -16,6 +16,9 @@ void executor_destroy(struct executor **executor);
 /* The device memory of a tensor, for writing inputs and reading outputs. */
 struct buffer *executor_buffer(const struct executor *executor, int tensor);
 
+/* How many launches of kernels and gemms come before a step, of all steps for the number behind the last. */
+size_t executor_first_launch(const struct executor *executor, size_t step);
+
 /* Enqueues one step, or all of them. */
 vitcl_status executor_enqueue_step(struct executor *executor, size_t step, vitcl_error *err);
 vitcl_status executor_enqueue(struct executor *executor, vitcl_error *err);

@@ -1,5 +1,6 @@
 /* session.c - keeps the device busy: while it computes one batch, the host fills the next slot. */
 #include "run/session.h"
+#include "run/profile.h"
 #include "run/verify.h"
 
 #include <stdlib.h>
@@ -185,5 +186,17 @@ vitcl_status session_verify(struct session *session, vitcl_verify_fn report, voi
 done:
     device_finish(session->device, NULL); /* the inputs must not be read any more */
     reference_destroy(&reference);
+    return status;
+}
+
+vitcl_status session_profile(struct session *session, vitcl_profile_fn report, void *user, vitcl_profile *total,
+                             vitcl_error *err)
+{
+    vitcl_status status;
+    TRY(inputs_upload(&next_slot(session)->inputs, session->executor, &session->plan, session->plan.geometry.batch,
+                      err));
+    TRY(profile_plan(session->executor, session->device, &session->plan, report, user, total, err));
+done:
+    device_finish(session->device, NULL); /* the inputs must not be read any more */
     return status;
 }

@@ -50,4 +50,8 @@ vitcl_status session_wait(struct session *session, const vitcl_results *results,
 /* See vitcl_session_verify; takes the images at session_next_pixels. */
 vitcl_status session_verify(struct session *session, vitcl_verify_fn report, void *user, vitcl_error *err);
 
+/* See vitcl_session_profile; takes the images at session_next_pixels. */
+vitcl_status session_profile(struct session *session, vitcl_profile_fn report, void *user, vitcl_profile *total,
+                             vitcl_error *err);
+
 #endif
