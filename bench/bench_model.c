@@ -23,7 +23,8 @@ struct settings {
 
 /* "vit_base_patch16_224:8:f32" */
 struct item {
-    char name[64], precision[16];
+    char name[64], precision_name[16];
+    vitcl_precision precision;
     unsigned long batch;
 };
 
@@ -39,14 +40,17 @@ struct bench {
 static bool parse_item(struct item *item, const char *text)
 {
     int length = 0;
-    strcpy(item->precision, "f32");
-    if (sscanf(text, "%63[^:]:%5lu%n:%15[^:]%n", item->name, &item->batch, &length, item->precision, &length) < 2 ||
+    strcpy(item->precision_name, "f32");
+    if (sscanf(text, "%63[^:]:%5lu%n:%15[^:]%n", item->name, &item->batch, &length, item->precision_name, &length) <
+            2 ||
         text[length] || item->batch < 1 || item->batch > VITCL_MAX_BATCH) {
         fprintf(stderr, "bench_model: %s: expected NAME:BATCH or NAME:BATCH:PRECISION\n", text);
         return false;
     }
-    if (strcmp(item->precision, "f32") != 0) {
-        fprintf(stderr, "bench_model: %s: there is no precision %s; there is f32\n", text, item->precision);
+    item->precision = strcmp(item->precision_name, "bf16") == 0 ? VITCL_PRECISION_BF16 : VITCL_PRECISION_F32;
+    if (item->precision == VITCL_PRECISION_F32 && strcmp(item->precision_name, "f32") != 0) {
+        fprintf(stderr, "bench_model: %s: there is no precision %s; there are f32 and bf16\n", text,
+                item->precision_name);
         return false;
     }
     return true;
@@ -102,7 +106,7 @@ static void print_row(const struct item *item, const struct speed *speed)
 {
     const vitcl_timing *t = &speed->timing;
     const double per_image = 1e3 / (double)speed->batch;
-    printf("%-28s %5lu %-9s %10.3f %10.3f %10.3f %10.1f %7.1f%%\n", item->name, item->batch, item->precision,
+    printf("%-28s %5lu %-9s %10.3f %10.3f %10.3f %10.1f %7.1f%%\n", item->name, item->batch, item->precision_name,
            speed_ms_per_image(speed), per_image * t->lower, per_image * t->upper, speed_flops(speed) / 1e9,
            100 * speed_flops(speed) / speed->peak.flops);
 }
@@ -110,7 +114,7 @@ static void print_row(const struct item *item, const struct speed *speed)
 /* The table of steps: printed, or put into `answer`. */
 static bool profile(struct bench *bench, const struct item *item, json_t *answer)
 {
-    const vitcl_session_params params = {.batch_size = item->batch};
+    const vitcl_session_params params = {.batch_size = item->batch, .precision = item->precision};
     struct step_table table = {.json = bench->settings.json, .peak = bench->peak, .batch = item->batch};
     vitcl_session *session = NULL;
     vitcl_model_info info;
@@ -138,7 +142,7 @@ static bool profile(struct bench *bench, const struct item *item, json_t *answer
 
 static bool bench_item(struct bench *bench, const struct item *item)
 {
-    const vitcl_session_params params = {.batch_size = item->batch};
+    const vitcl_session_params params = {.batch_size = item->batch, .precision = item->precision};
     struct speed speed = {
         .name = item->name, .device = vitcl_context_device(bench->context), .batch = item->batch, .peak = bench->peak};
     json_t *answer = NULL;
@@ -155,7 +159,7 @@ static bool bench_item(struct bench *bench, const struct item *item)
         return complain(item, &error);
     if (bench->settings.json) {
         answer = speed_json(&speed);
-        json_object_set_new(answer, "precision", json_string(item->precision));
+        json_object_set_new(answer, "precision", json_string(item->precision_name));
     } else {
         print_row(item, &speed);
     }

@@ -11,7 +11,7 @@
 int run_bench(const struct options *options, vitcl_context *context, const vitcl_model *model)
 {
     vitcl_error error;
-    const vitcl_session_params params = {.batch_size = options->batch_size};
+    const vitcl_session_params params = {.batch_size = options->batch_size, .precision = options->precision};
     struct speed speed = {
         .name = options->model, .device = vitcl_context_device(context), .batch = options->batch_size};
     vitcl_model_info info;

@@ -132,7 +132,7 @@ vitcl_status bench_request(struct device *device, const struct request *request,
     for (size_t k = 0; k < OUTPUT_COUNT; k++)
         if (b.found[k])
             TRY(bench_compare(OUTPUT_NAMES[k], b.found[k], b.expected[k], b.images, output_size(&b, k),
-                              VERIFY_TOLERANCE, err));
+                              verify_tolerance(&b.session->plan), err));
     log_line(device_log(device), VITCL_LOG_PROGRESS, "timing batches of %zu", b.images);
     TRY(time_runs(run_batch, &b, seconds, timing, err));
 done:
