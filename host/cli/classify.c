@@ -18,11 +18,11 @@ static size_t useful_batch(const struct input_list *inputs, size_t batch_size)
     return images && images < batch_size ? images : batch_size;
 }
 
-/* Half of the cores: the device may be made of the same ones. */
+/* One for each core, also where the device is made of the same ones: they sleep while it is what is waited for. */
 static size_t useful_workers(size_t inputs)
 {
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t workers = cores > 2 ? (size_t)cores / 2 : 1;
+    size_t workers = cores > 1 ? (size_t)cores : 1;
     if (workers > MOST_WORKERS)
         workers = MOST_WORKERS;
     return workers < inputs ? workers : inputs;
