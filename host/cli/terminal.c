@@ -1,5 +1,6 @@
 /* terminal.c - filters C0 and C1 control characters out of UTF-8. */
 #include "cli/terminal.h"
+#include "cli/progress.h"
 
 void print_clean(FILE *stream, const char *text, int lines)
 {
@@ -18,6 +19,7 @@ void print_clean(FILE *stream, const char *text, int lines)
 
 void say(const char *message)
 {
+    progress_clear();
     fputs("vitcl_run: ", stderr);
     print_clean(stderr, message, 1);
     fputc('\n', stderr);
@@ -25,6 +27,7 @@ void say(const char *message)
 
 void say_about(const char *subject, const char *problem)
 {
+    progress_clear();
     fputs("vitcl_run: ", stderr);
     print_clean(stderr, subject, 0);
     fprintf(stderr, ": %s\n", problem);
