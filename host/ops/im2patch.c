@@ -27,8 +27,7 @@ static void reference(const struct plan *plan, const struct step *step, float *c
 static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
 {
     const struct geometry *g = &plan->geometry;
-    size_t columns = plan->tensors[step->output[0]].cols;
-    out[0] = make_launch("im2patch", "im2patch", facts, 64, (size_t[]){columns, g->patches, g->batch});
+    out[0] = make_launch("im2patch", "im2patch", facts, 16, (size_t[]){3 * g->patch_height, g->patches, g->batch});
     add_arg(out, arg_tensor(step->input[0]));
     add_arg(out, arg_tensor(step->output[0]));
     add_arg(out, arg_int(g->image_height));

@@ -2,7 +2,7 @@
 #include "base/size.h"
 #include "ops/matmul_internal.h"
 
-/* Bytes of x that should stay in a core's cache while the panels of w pass by. */
+/* Bytes of x that should stay in a core's cache while the panels of w pass by; w is read once for each such block. */
 #define BLOCK_BYTES (1u << 20)
 
 /* Tiles of at most `max_height` rows; `name` is the option that says how they are multiplied. */
@@ -12,7 +12,8 @@ static size_t launch_tiles(const struct plan *plan, const struct step *step, con
     const struct matmul_shape s = matmul_shape(plan, step);
     size_t tiles = size_ceil_div(s.rows, max_height), height = size_ceil_div(s.rows, tiles);
     size_t panels = size_ceil_div(s.n, PANEL_VECTORS * facts->vector_width);
-    size_t block = size_max(1, BLOCK_BYTES / (height * s.k * number_bytes(plan->tensors[step->input[0]].number)));
+    size_t x_bytes = s.rows * s.k * number_bytes(plan->tensors[step->input[0]].number);
+    size_t block = size_ceil_div(tiles, size_ceil_div(x_bytes, BLOCK_BYTES));
 
     out[0] = make_launch("matmul_panel", "matmul_panel", facts, 1, (size_t[]){tiles * panels, 1, 1});
     add_option(&out[0], "VECTOR", facts->vector_width);
@@ -27,7 +28,7 @@ static size_t launch_tiles(const struct plan *plan, const struct step *step, con
     add_arg(&out[0], arg_int(s.rows));
     add_arg(&out[0], arg_int(s.n));
     add_arg(&out[0], arg_int(tiles));
-    add_arg(&out[0], arg_int(size_min(block, tiles)));
+    add_arg(&out[0], arg_int(block));
     return 1;
 }
 

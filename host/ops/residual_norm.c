@@ -1,5 +1,6 @@
 /* residual_norm.c - sum = x + y, where there is a y; normed = LayerNorm(sum), where there are weights (Ba, Kiros,
  * Hinton, "Layer Normalization", with the biased variance). */
+#include "base/size.h"
 #include "ops/ops.h"
 
 #include <math.h>
@@ -57,40 +58,61 @@ static void reference(const struct plan *plan, const struct step *step, float *c
                    width, (double)step->eps);
 }
 
-static size_t launch_residual(const struct plan *plan, const struct step *step, const struct facts *facts,
-                              struct launch *out)
+/* Arguments of all kernels of a kind are the same: residual(x, y, sum), norm(x, weight, bias, normed) and
+ * residual_norm(x, y, weight, bias, normed, sum), behind them what their callers add. */
+static void add_tensors(struct launch *out, const struct step *step)
 {
-    const struct tensor *x = &plan->tensors[step->input[0]];
-    size_t count = x->rows * x->cols;
-    out[0] = make_launch("residual_norm", "residual", facts, 64, (size_t[]){count, 1, 1});
-    add_arg(out, arg_tensor(step->input[0]));
-    add_arg(out, arg_tensor(step->input[1]));
-    add_arg(out, arg_tensor(step->output[0]));
-    add_arg(out, arg_int(count));
-    return 1;
-}
-
-static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
-{
-    const struct tensor *x = &plan->tensors[step->input[0]];
-    bool residual = has_residual(step);
-    if (!has_norm(step))
-        return launch_residual(plan, step, facts, out);
-    out[0] = make_launch("residual_norm", residual ? "residual_norm" : "norm", facts, 64, (size_t[]){x->rows, 1, 1});
+    bool residual = has_residual(step), norm = has_norm(step);
     add_arg(out, arg_tensor(step->input[0]));
     if (residual)
         add_arg(out, arg_tensor(step->input[1]));
-    add_arg(out, arg_tensor(step->weight[0]));
-    add_arg(out, arg_tensor(step->weight[1]));
-    add_arg(out, arg_tensor(step->output[0]));
+    if (norm) {
+        add_arg(out, arg_tensor(step->weight[0]));
+        add_arg(out, arg_tensor(step->weight[1]));
+        add_arg(out, arg_tensor(step->output[0]));
+    }
     if (residual)
-        add_arg(out, arg_tensor(step->output[1]));
-    add_arg(out, arg_int(x->rows));
-    add_arg(out, arg_int(x->cols));
-    add_arg(out, arg_float(step->eps));
+        add_arg(out, arg_tensor(sum_of(step)));
+}
+
+/* ---- a row, or a number, per work-item ---- */
+
+static size_t launch_portable(const struct plan *plan, const struct step *step, const struct facts *facts,
+                              struct launch *out)
+{
+    const struct tensor *x = &plan->tensors[step->input[0]];
+    const char *kernel = !has_norm(step) ? "residual" : has_residual(step) ? "residual_norm" : "norm";
+    size_t items = has_norm(step) ? x->rows : x->rows * x->cols;
+    out[0] = make_launch("residual_norm", kernel, facts, 64, (size_t[]){items, 1, 1});
+    add_tensors(out, step);
+    add_arg(out, arg_int(items));
+    if (has_norm(step)) {
+        add_arg(out, arg_int(x->cols));
+        add_arg(out, arg_float(step->eps));
+    }
     return 1;
 }
 
-static const struct variant PORTABLE = {.name = "portable", .writes_bf16 = true, .launch = launch};
+/* ---- vectors, for CPUs ---- */
 
-const struct operation RESIDUAL_NORM = {.cost = cost, .reference = reference, .variants = {&PORTABLE}};
+static size_t launch_wide(const struct plan *plan, const struct step *step, const struct facts *facts,
+                          struct launch *out)
+{
+    enum { ROWS = 4 }; /* of one work-item, as in cl/residual_norm_wide.cl */
+    const struct tensor *x = &plan->tensors[step->input[0]];
+    const char *kernel = !has_norm(step) ? "residual_wide" : has_residual(step) ? "residual_norm_wide" : "norm_wide";
+    out[0] = make_launch("residual_norm_wide", kernel, facts, 1, (size_t[]){size_ceil_div(x->rows, ROWS), 1, 1});
+    add_option(out, "VECTOR", facts->vector_width);
+    add_tensors(out, step);
+    add_arg(out, arg_int(x->rows));
+    add_arg(out, arg_int(x->cols));
+    if (has_norm(step))
+        add_arg(out, arg_float(step->eps));
+    return 1;
+}
+
+static const struct variant WIDE = {
+    .name = "wide", .writes_bf16 = true, .obstacle = vector_obstacle, .launch = launch_wide};
+static const struct variant PORTABLE = {.name = "portable", .writes_bf16 = true, .launch = launch_portable};
+
+const struct operation RESIDUAL_NORM = {.cost = cost, .reference = reference, .variants = {&WIDE, &PORTABLE}};
