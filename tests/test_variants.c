@@ -31,15 +31,15 @@ static void test_unasked(void **state)
     const struct {
         const struct facts *facts;
         size_t batch; /* the digits model does 2 GFLOP of matmul in about 80 images */
-        const char *matmul, *attention;
+        const char *matmul, *attention, *residual_norm;
     } rows[] = {
-        {&CPU, 1, "portable", "portable"},
-        {&CPU, 1000, "portable", "portable"},
-        {&NO_COMPILER, 1000, "portable", "portable"},
-        {&GPU, 1, "portable", "portable"},
-        {&GPU, 60, "portable", "portable"},
-        {&GPU, 100, "clblast", "portable"},
-        {&VECTOR_CPU, 1, "panel", "fused"},
+        {&CPU, 1, "portable", "portable", "portable"},
+        {&CPU, 1000, "portable", "portable", "portable"},
+        {&NO_COMPILER, 1000, "portable", "portable", "portable"},
+        {&GPU, 1, "portable", "portable", "portable"},
+        {&GPU, 60, "portable", "portable", "portable"},
+        {&GPU, 100, "clblast", "portable", "portable"},
+        {&VECTOR_CPU, 1, "panel", "fused", "wide"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -50,9 +50,10 @@ static void test_unasked(void **state)
         assert_int_equal(ops_select(&plan, rows[i].facts, NULL, NULL), VITCL_OK);
         for (size_t s = 0; s < plan.step_count; s++) {
             const struct step *step = &plan.steps[s];
-            const char *expected = step->op == OP_MATMUL      ? rows[i].matmul
-                                   : step->op == OP_ATTENTION ? rows[i].attention
-                                                              : "portable";
+            const char *expected = step->op == OP_MATMUL          ? rows[i].matmul
+                                   : step->op == OP_ATTENTION     ? rows[i].attention
+                                   : step->op == OP_RESIDUAL_NORM ? rows[i].residual_norm
+                                                                  : "portable";
             assert_string_equal(step->variant_name, step->variant->name);
             assert_string_equal(step->variant_name, expected);
             assert_non_null(step->reason);

@@ -3,7 +3,7 @@
 #include "ops/matmul_internal.h"
 
 /* Bytes of x that should stay in a core's cache while the panels of w pass by; w is read once for each such block. */
-#define BLOCK_BYTES (1u << 20)
+#define BLOCK_BYTES (4u << 20)
 
 /* Tiles of at most `max_height` rows; `name` is the option that says how they are multiplied. */
 static size_t launch_tiles(const struct plan *plan, const struct step *step, const struct facts *facts,
