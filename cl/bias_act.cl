@@ -1,8 +1,12 @@
 /* bias_act.cl - y [rows,N] = activation(y + bias [N]), in place: what CLBlast's gemm leaves to do. One work-item per
- * number, count = rows * N. */
-__kernel void bias_act(__global float *y, __global const float *bias, int count, int N, int activation)
+ * eight numbers. */
+__kernel void bias_act(__global float *y, __global const float *bias, int N, int activation)
 {
-    const int i = get_global_id(0);
-    if (i < count)
-        y[i] = activate_float(y[i] + bias[i % N], activation);
+    const int i = 8 * get_global_id(0);
+    y += get_global_id(1) * N;
+    if (i + 8 <= N)
+        vstore8(activate_float8(vload8(0, y + i) + vload8(0, bias + i), activation), 0, y + i);
+    else
+        for (int c = i; c < N; c++)
+            y[c] = activate_float(y[c] + bias[c], activation);
 }

@@ -84,3 +84,21 @@ ROW_KERNEL residual_wide(__global const float *x, __global const float *y, __glo
     const int first = get_global_id(0) * ROWS, count = min(ROWS, rows - first);
     add(x + first * D, y + first * D, sum + first * D, count * D);
 }
+
+/* LayerNorm of each head's query and key on its own: qkv [rows,3,H,d] -> normed, of the same shape, which may be qkv
+ * itself. One work-item per row. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+qk_norm_wide(__global const float *qkv, __global const float *q_weight, __global const float *q_bias,
+             __global const float *k_weight, __global const float *k_bias, __global output_t *normed, int H, int d,
+             float eps)
+{
+    const int D = H * d;
+    qkv += get_global_id(0) * 3 * D;
+    normed += get_global_id(0) * 3 * D;
+    for (int q = 0, k = D; q < D; q += d, k += d) {
+        layer_norm(qkv + q, sum_row(qkv + q, d), q_weight, q_bias, normed + q, d, eps);
+        layer_norm(qkv + k, sum_row(qkv + k, d), k_weight, k_bias, normed + k, d, eps);
+    }
+    for (int v = 2 * D; v < 3 * D; v++)
+        write_output(qkv[v], normed + v);
+}

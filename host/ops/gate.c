@@ -1,5 +1,6 @@
 /* gate.c - y [rows,M] = activation(left half) * right half of x [rows,2M]: the gated MLP (Shazeer, "GLU Variants
  * Improve Transformer"). */
+#include "base/size.h"
 #include "ops/ops.h"
 
 static void cost(const struct plan *plan, struct step *step)
@@ -24,7 +25,7 @@ static void reference(const struct plan *plan, const struct step *step, float *c
 static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
 {
     const struct tensor *y = &plan->tensors[step->output[0]];
-    out[0] = make_launch("gate", "gate", facts, 64, (size_t[]){y->cols, y->rows, 1});
+    out[0] = make_launch("gate", "gate", facts, 64, (size_t[]){size_ceil_div(y->cols, 8), y->rows, 1});
     add_arg(out, arg_tensor(step->input[0]));
     add_arg(out, arg_tensor(step->output[0]));
     add_arg(out, arg_int(y->cols));

@@ -90,10 +90,9 @@ static size_t launch_clblast(const struct plan *plan, const struct step *step, c
     add_arg(&out[0], arg_tensor(step->input[0]));
     add_arg(&out[0], arg_tensor(step->weight[0]));
     add_arg(&out[0], arg_tensor(step->output[0]));
-    out[1] = make_launch("bias_act", "bias_act", facts, 64, (size_t[]){s.rows * s.n, 1, 1});
+    out[1] = make_launch("bias_act", "bias_act", facts, 64, (size_t[]){size_ceil_div(s.n, 8), s.rows, 1});
     add_arg(&out[1], arg_tensor(step->output[0]));
     add_arg(&out[1], arg_tensor(step->weight[1]));
-    add_arg(&out[1], arg_int(s.rows * s.n));
     add_arg(&out[1], arg_int(s.n));
     add_arg(&out[1], arg_int(step->activation));
     return 2;

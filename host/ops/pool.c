@@ -1,5 +1,6 @@
 /* pool.c - one vector per image from x [B,T,D]: its first token, an average or maximum of its patches, or two of these
  * (enum pool); with lengths [B] only an image's first tokens count. */
+#include "base/size.h"
 #include "ops/ops.h"
 
 #include <math.h>
@@ -48,7 +49,8 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
 {
     const struct tensor *pooled = &plan->tensors[step->output[0]];
     const bool masked = step->input[1] != NO_TENSOR;
-    out[0] = make_launch("pool", masked ? "pool_masked" : "pool", facts, 64, (size_t[]){pooled->cols, pooled->rows, 1});
+    out[0] = make_launch("pool", masked ? "pool_masked" : "pool", facts, 8,
+                         (size_t[]){size_ceil_div(pooled->cols, 8), pooled->rows, 1});
     add_arg(out, arg_tensor(step->input[0]));
     if (masked)
         add_arg(out, arg_tensor(step->input[1]));

@@ -28,11 +28,9 @@ static void reference(const struct plan *plan, const struct step *step, float *c
     }
 }
 
-static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
+static void add_args(const struct plan *plan, const struct step *step, struct launch *out)
 {
     const struct geometry *g = &plan->geometry;
-    out[0] =
-        make_launch("residual_norm", "qk_norm", facts, 16, (size_t[]){g->heads, plan->tensors[step->input[0]].rows, 1});
     add_arg(out, arg_tensor(step->input[0]));
     for (size_t i = 0; i < 4; i++)
         add_arg(out, arg_tensor(step->weight[i]));
@@ -40,9 +38,28 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
     add_arg(out, arg_int(g->heads));
     add_arg(out, arg_int(g->head_size));
     add_arg(out, arg_float(step->eps));
+}
+
+static size_t launch_wide(const struct plan *plan, const struct step *step, const struct facts *facts,
+                          struct launch *out)
+{
+    size_t rows = plan->tensors[step->input[0]].rows;
+    out[0] = make_launch("residual_norm_wide", "qk_norm_wide", facts, 1, (size_t[]){rows, 1, 1});
+    add_option(&out[0], "VECTOR", facts->vector_width);
+    add_args(plan, step, &out[0]);
     return 1;
 }
 
-static const struct variant PORTABLE = {.name = "portable", .launch = launch};
+static size_t launch_portable(const struct plan *plan, const struct step *step, const struct facts *facts,
+                              struct launch *out)
+{
+    size_t rows = plan->tensors[step->input[0]].rows;
+    out[0] = make_launch("residual_norm", "qk_norm", facts, 16, (size_t[]){plan->geometry.heads, rows, 1});
+    add_args(plan, step, &out[0]);
+    return 1;
+}
 
-const struct operation QK_NORM = {.cost = cost, .reference = reference, .variants = {&PORTABLE}};
+static const struct variant WIDE = {.name = "wide", .obstacle = vector_obstacle, .launch = launch_wide};
+static const struct variant PORTABLE = {.name = "portable", .launch = launch_portable};
+
+const struct operation QK_NORM = {.cost = cost, .reference = reference, .variants = {&WIDE, &PORTABLE}};

@@ -48,7 +48,7 @@ static void reference(const struct plan *plan, const struct step *step, float *c
 static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
 {
     const struct geometry *g = &plan->geometry;
-    out[0] = make_launch("rope", "rope", facts, 64, (size_t[]){3 * g->width / 2, g->tokens, g->batch});
+    out[0] = make_launch("rope", "rope", facts, 64, (size_t[]){3 * g->heads, g->tokens, g->batch});
     add_arg(out, arg_tensor(step->input[0]));
     add_arg(out, arg_tensor(step->weight[0]));
     add_arg(out, arg_tensor(step->output[0]));
