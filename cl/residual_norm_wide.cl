@@ -1,88 +1,109 @@
-/* residual_norm_wide.cl - residual_norm.cl on a CPU: sum = x + y, normed = LayerNorm(sum), or one of the two, by vectors
- * of the device's width. A work-item does ROWS rows, one after the other; what is left of a row of D numbers behind the
- * last whole vector is done number by number. Mean and variance as in residual_norm.cl.
+/* residual_norm_wide.cl - the residual stream as in residual_norm.cl, for CPUs: one work-item per row of D numbers, in
+ * vectors. LayerNorm takes the same two passes over a row, which stays in the core's cache from one to the next.
+ *
+ * Each pass has four vectors of sums, as many additions as a core has under way at a time. What no group of four
+ * vectors takes, at the end of a row, is done number by number; rows of common models leave nothing.
  */
-#define ROWS 4
+#define PARTS 4
+#define WIDE  (PARTS * VECTOR)
 
-static inline float sum_of(vfloat x)
+struct sums {
+    vfloat part[PARTS];
+};
+
+static inline float total(struct sums sums)
 {
-    float lanes[VECTOR], sum = 0.0f;
-    store_vector(x, 0, lanes);
-    for (int i = 0; i < VECTOR; i++)
-        sum += lanes[i];
+    float lanes[VECTOR];
+    store_vector((sums.part[0] + sums.part[1]) + (sums.part[2] + sums.part[3]), 0, lanes);
+    _Pragma("unroll") for (int half_count = VECTOR / 2; half_count > 0; half_count /= 2)
+    {
+        _Pragma("unroll") for (int i = 0; i < half_count; i++) lanes[i] += lanes[i + half_count];
+    }
+    return lanes[0];
+}
+
+static inline float sum_row(__global const float *x, int D)
+{
+    struct sums sums = {{0.0f, 0.0f, 0.0f, 0.0f}};
+    int i = 0;
+    for (; i + WIDE <= D; i += WIDE)
+        _Pragma("unroll") for (int p = 0; p < PARTS; p++) sums.part[p] += load_vector(p, x + i);
+    float sum = total(sums);
+    for (; i < D; i++)
+        sum += x[i];
     return sum;
 }
 
-/* x is the row's first number, and stays in the core's first cache through all three passes. */
-static inline void layer_norm(__global const float *x, __global const float *weight, __global const float *bias,
-                              __global output_t *normed, int D, float eps)
+/* sum = x + y; returns the row's sum. sum may be x itself. */
+static inline float add_row(__global const float *x, __global const float *y, __global float *sum, int D)
 {
-    const int whole = D / VECTOR * VECTOR;
-    vfloat sums = 0.0f, differences = 0.0f, squares = 0.0f;
-    float sum = 0.0f, difference = 0.0f, square = 0.0f;
+    struct sums sums = {{0.0f, 0.0f, 0.0f, 0.0f}};
+    int i = 0;
+    for (; i + WIDE <= D; i += WIDE)
+        _Pragma("unroll") for (int p = 0; p < PARTS; p++)
+        {
+            const vfloat value = load_vector(p, x + i) + load_vector(p, y + i);
+            store_vector(value, p, sum + i);
+            sums.part[p] += value;
+        }
+    float all = total(sums);
+    for (; i < D; i++)
+        all += sum[i] = x[i] + y[i];
+    return all;
+}
 
-    for (int i = 0; i < whole; i += VECTOR)
-        sums += load_vector(0, x + i);
-    for (int i = whole; i < D; i++)
-        sum += x[i];
-    const float mean = (sum + sum_of(sums)) / (float)D;
-
-    for (int i = 0; i < whole; i += VECTOR) {
-        const vfloat d = load_vector(0, x + i) - mean;
-        differences += d;
-        squares = fma(d, d, squares);
+static inline void layer_norm(__global const float *x, float sum, __global const float *weight,
+                              __global const float *bias, __global output_t *normed, int D, float eps)
+{
+    struct sums differences = {{0.0f, 0.0f, 0.0f, 0.0f}}, squares = differences;
+    const float mean = sum / (float)D;
+    int i = 0;
+    for (; i + WIDE <= D; i += WIDE)
+        _Pragma("unroll") for (int p = 0; p < PARTS; p++)
+        {
+            const vfloat difference = load_vector(p, x + i) - mean;
+            differences.part[p] += difference;
+            squares.part[p] = fma(difference, difference, squares.part[p]);
+        }
+    float difference_sum = total(differences), square_sum = total(squares);
+    for (; i < D; i++) {
+        const float difference = x[i] - mean;
+        difference_sum += difference;
+        square_sum += difference * difference;
     }
-    for (int i = whole; i < D; i++) {
-        difference += x[i] - mean;
-        square += (x[i] - mean) * (x[i] - mean);
-    }
-    const float rest = (difference + sum_of(differences)) / (float)D;
-    const float variance = fmax((square + sum_of(squares)) / (float)D - rest * rest, 0.0f);
-    const float scale = 1.0f / sqrt(variance + eps);
-
-    for (int i = 0; i < whole; i += VECTOR) {
-        const vfloat d = load_vector(0, x + i) - mean - rest;
-        write_output_vector(fma(d * scale, load_vector(0, weight + i), load_vector(0, bias + i)), normed + i);
-    }
-    for (int i = whole; i < D; i++)
+    const float rest = difference_sum / (float)D;
+    const float scale = 1.0f / sqrt(fmax(square_sum / (float)D - rest * rest, 0.0f) + eps);
+    for (i = 0; i + VECTOR <= D; i += VECTOR)
+        write_output_vector(
+            fma((load_vector(0, x + i) - mean - rest) * scale, load_vector(0, weight + i), load_vector(0, bias + i)),
+            normed + i);
+    for (; i < D; i++)
         write_output((x[i] - mean - rest) * scale * weight[i] + bias[i], normed + i);
 }
 
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+norm_wide(__global const float *x, __global const float *weight, __global const float *bias, __global output_t *normed,
+          int D, float eps)
+{
+    const int row = get_global_id(0) * D;
+    layer_norm(x + row, sum_row(x + row, D), weight, bias, normed + row, D, eps);
+}
+
 /* sum may be x itself. */
-static inline void add(__global const float *x, __global const float *y, __global float *sum, int count)
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+residual_norm_wide(__global const float *x, __global const float *y, __global const float *weight,
+                   __global const float *bias, __global output_t *normed, __global float *sum, int D, float eps)
 {
-    int i = 0;
-    for (; i + VECTOR <= count; i += VECTOR)
-        store_vector(load_vector(0, x + i) + load_vector(0, y + i), 0, sum + i);
-    for (; i < count; i++)
-        sum[i] = x[i] + y[i];
+    const int row = get_global_id(0) * D;
+    layer_norm(sum + row, add_row(x + row, y + row, sum + row, D), weight, bias, normed + row, D, eps);
 }
 
-#define ROW_KERNEL __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-
-ROW_KERNEL norm_wide(__global const float *x, __global const float *weight, __global const float *bias,
-                     __global output_t *normed, int rows, int D, float eps)
+/* sum may be x itself. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+residual_wide(__global const float *x, __global const float *y, __global float *sum, int D)
 {
-    const int first = get_global_id(0) * ROWS;
-    for (int row = first; row < min(first + ROWS, rows); row++)
-        layer_norm(x + row * D, weight, bias, normed + row * D, D, eps);
-}
-
-ROW_KERNEL residual_norm_wide(__global const float *x, __global const float *y, __global const float *weight,
-                              __global const float *bias, __global output_t *normed, __global float *sum, int rows,
-                              int D, float eps)
-{
-    const int first = get_global_id(0) * ROWS;
-    for (int row = first; row < min(first + ROWS, rows); row++) {
-        add(x + row * D, y + row * D, sum + row * D, D);
-        layer_norm(sum + row * D, weight, bias, normed + row * D, D, eps);
-    }
-}
-
-ROW_KERNEL residual_wide(__global const float *x, __global const float *y, __global float *sum, int rows, int D)
-{
-    const int first = get_global_id(0) * ROWS, count = min(ROWS, rows - first);
-    add(x + first * D, y + first * D, sum + first * D, count * D);
+    const int row = get_global_id(0) * D;
+    add_row(x + row, y + row, sum + row, D);
 }
 
 /* LayerNorm of each head's query and key on its own: qkv [rows,3,H,d] -> normed, of the same shape, which may be qkv

@@ -1,6 +1,5 @@
 /* residual_norm.c - sum = x + y, where there is a y; normed = LayerNorm(sum), where there are weights (Ba, Kiros,
  * Hinton, "Layer Normalization", with the biased variance). */
-#include "base/size.h"
 #include "ops/ops.h"
 
 #include <math.h>
@@ -58,24 +57,20 @@ static void reference(const struct plan *plan, const struct step *step, float *c
                    width, (double)step->eps);
 }
 
-/* Arguments of all kernels of a kind are the same: residual(x, y, sum), norm(x, weight, bias, normed) and
- * residual_norm(x, y, weight, bias, normed, sum), behind them what their callers add. */
-static void add_tensors(struct launch *out, const struct step *step)
+/* The arguments that the kernels of both variants begin with. */
+static void add_tensors(const struct step *step, struct launch *out)
 {
-    bool residual = has_residual(step), norm = has_norm(step);
     add_arg(out, arg_tensor(step->input[0]));
-    if (residual)
+    if (has_residual(step))
         add_arg(out, arg_tensor(step->input[1]));
-    if (norm) {
+    if (has_norm(step)) {
         add_arg(out, arg_tensor(step->weight[0]));
         add_arg(out, arg_tensor(step->weight[1]));
         add_arg(out, arg_tensor(step->output[0]));
     }
-    if (residual)
+    if (has_residual(step))
         add_arg(out, arg_tensor(sum_of(step)));
 }
-
-/* ---- a row, or a number, per work-item ---- */
 
 static size_t launch_portable(const struct plan *plan, const struct step *step, const struct facts *facts,
                               struct launch *out)
@@ -84,30 +79,26 @@ static size_t launch_portable(const struct plan *plan, const struct step *step, 
     const char *kernel = !has_norm(step) ? "residual" : has_residual(step) ? "residual_norm" : "norm";
     size_t items = has_norm(step) ? x->rows : x->rows * x->cols;
     out[0] = make_launch("residual_norm", kernel, facts, 64, (size_t[]){items, 1, 1});
-    add_tensors(out, step);
-    add_arg(out, arg_int(items));
+    add_tensors(step, &out[0]);
+    add_arg(&out[0], arg_int(items));
     if (has_norm(step)) {
-        add_arg(out, arg_int(x->cols));
-        add_arg(out, arg_float(step->eps));
+        add_arg(&out[0], arg_int(x->cols));
+        add_arg(&out[0], arg_float(step->eps));
     }
     return 1;
 }
 
-/* ---- vectors, for CPUs ---- */
-
 static size_t launch_wide(const struct plan *plan, const struct step *step, const struct facts *facts,
                           struct launch *out)
 {
-    enum { ROWS = 4 }; /* of one work-item, as in cl/residual_norm_wide.cl */
     const struct tensor *x = &plan->tensors[step->input[0]];
     const char *kernel = !has_norm(step) ? "residual_wide" : has_residual(step) ? "residual_norm_wide" : "norm_wide";
-    out[0] = make_launch("residual_norm_wide", kernel, facts, 1, (size_t[]){size_ceil_div(x->rows, ROWS), 1, 1});
-    add_option(out, "VECTOR", facts->vector_width);
-    add_tensors(out, step);
-    add_arg(out, arg_int(x->rows));
-    add_arg(out, arg_int(x->cols));
+    out[0] = make_launch("residual_norm_wide", kernel, facts, 1, (size_t[]){x->rows, 1, 1});
+    add_option(&out[0], "VECTOR", facts->vector_width);
+    add_tensors(step, &out[0]);
+    add_arg(&out[0], arg_int(x->cols));
     if (has_norm(step))
-        add_arg(out, arg_float(step->eps));
+        add_arg(&out[0], arg_float(step->eps));
     return 1;
 }
 
