@@ -3,8 +3,9 @@
  *
  * One work-item computes some queries of one head. First it lays out all keys and values of the head as the registers
  * take them: keys transposed in pairs, values in pairs of rows. Then it takes QUERIES at a time: scores against all
- * keys, softmax row by row, and the weights, rounded to bf16, times the values.
+ * keys, softmax row by row, and the weights, rounded to bf16, times the values. Without AMX this file is empty.
  */
+#ifdef AMX
 #ifndef HEAD_SIZE
 #define HEAD_SIZE 64 /* d */
 #endif
@@ -85,29 +86,6 @@ static inline void load_queries(__global const ushort *rows, int stride, int cou
 }
 
 /* ---- the two products ---- */
-
-struct tile_shapes {
-    uchar palette, start_row, reserved[14];
-    ushort row_bytes[16];
-    uchar rows[16];
-};
-
-static inline void configure_tiles(void)
-{
-    struct tile_shapes shapes = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        shapes.row_bytes[i] = 64;
-        shapes.rows[i] = 16;
-    }
-    __asm__ volatile("ldtilecfg %0" : : "m"(shapes));
-}
-
-#define LOAD_TILE(tile, at, stride)                                                                                    \
-    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile : : "r"(at), "r"((long)(stride)) : "memory")
-#define STORE_TILE(tile, at, stride)                                                                                   \
-    __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" : : "r"(at), "r"((long)(stride)) : "memory")
-#define CLEAR_TILE(tile)          __asm__ volatile("tilezero %%tmm" #tile : :)
-#define MULTIPLY_TILES(sum, x, w) __asm__ volatile("tdpbf16ps %%tmm" #w ", %%tmm" #x ", %%tmm" #sum : :)
 
 /* y [QUERIES][32], rows `y_stride` floats apart, = x [QUERIES][count] w, for count a multiple of 32; w holds pairs of
  * its rows, `w_stride` pairs apart. Only the first 16 rows, where `both` is 0. */
@@ -198,7 +176,7 @@ static inline void attend(__global const ushort *qkv, __global ushort *context, 
 
     load_keys(rows + width, stride, count, used, keys);
     load_values(rows + 2 * width, stride, count, used, values);
-    configure_tiles();
+    configure_tiles(16, 16);
     for (int first = get_global_id(0) * QUERIES; first < T; first += get_global_size(0) * QUERIES) {
         const int queries = min(QUERIES, T - first), both = queries > 16;
         float share[QUERIES];
@@ -229,3 +207,5 @@ AMX_KERNEL attention_amx_masked(__global const ushort *restrict qkv, __global co
 {
     attend(qkv, context, T, H, (int)lengths[get_global_id(2)], scale);
 }
+
+#endif

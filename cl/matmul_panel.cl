@@ -27,33 +27,7 @@
 
 #if defined(AMX)
 
-/* By Intel's tile registers (AMX, "Advanced Matrix Extensions Programming Reference"): tdpbf16ps multiplies 16 rows of
- * 16 pairs with 16 pairs of 16 columns. Registers 0 to 3 hold the sums, 4 and 5 rows of x, 6 and 7 columns of w. */
-struct tile_shapes {
-    uchar palette, start_row, reserved[14];
-    ushort row_bytes[16];
-    uchar rows[16];
-};
-
-#define FULL_ROW 64 /* bytes */
-
-static inline void configure_tiles(int upper, int lower)
-{
-    struct tile_shapes shapes = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        shapes.row_bytes[i] = FULL_ROW;
-        shapes.rows[i] = i > 5 ? 16 : i == 4 || i < 2 ? upper : lower;
-    }
-    __asm__ volatile("ldtilecfg %0" : : "m"(shapes));
-}
-
-#define LOAD_TILE(tile, at, stride)                                                                                    \
-    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile : : "r"(at), "r"((long)(stride)) : "memory")
-#define STORE_TILE(tile, at, stride)                                                                                   \
-    __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" : : "r"(at), "r"((long)(stride)) : "memory")
-#define CLEAR_TILE(tile)         __asm__ volatile("tilezero %%tmm" #tile : :)
-#define MULTIPLY_TILES(sum, x, w) __asm__ volatile("tdpbf16ps %%tmm" #w ", %%tmm" #x ", %%tmm" #sum : :)
-
+/* Registers 0 to 3 hold the sums, 4 and 5 rows of x, 6 and 7 columns of w. */
 static inline void multiply(__global const ushort *x, __global const ushort *w, int height, float *sums)
 {
     const int upper = min(height, 16), lower = max(height - 16, 1); /* a register has one row at least */
@@ -64,8 +38,8 @@ static inline void multiply(__global const ushort *x, __global const ushort *w, 
     CLEAR_TILE(3);
     for (int k = 0; k < K; k += 32) {
         LOAD_TILE(4, x + k, 2 * K);
-        LOAD_TILE(6, w + k * COLUMNS, 2 * FULL_ROW);
-        LOAD_TILE(7, w + k * COLUMNS + 32, 2 * FULL_ROW);
+        LOAD_TILE(6, w + k * COLUMNS, 2 * TILE_ROW);
+        LOAD_TILE(7, w + k * COLUMNS + 32, 2 * TILE_ROW);
         MULTIPLY_TILES(0, 4, 6);
         MULTIPLY_TILES(1, 4, 7);
 #if HEIGHT > 16
@@ -74,11 +48,11 @@ static inline void multiply(__global const ushort *x, __global const ushort *w, 
         MULTIPLY_TILES(3, 5, 7);
 #endif
     }
-    STORE_TILE(0, sums, 2 * FULL_ROW);
-    STORE_TILE(1, sums + 16, 2 * FULL_ROW);
+    STORE_TILE(0, sums, 2 * TILE_ROW);
+    STORE_TILE(1, sums + 16, 2 * TILE_ROW);
 #if HEIGHT > 16
-    STORE_TILE(2, sums + 16 * COLUMNS, 2 * FULL_ROW);
-    STORE_TILE(3, sums + 16 * COLUMNS + 16, 2 * FULL_ROW);
+    STORE_TILE(2, sums + 16 * COLUMNS, 2 * TILE_ROW);
+    STORE_TILE(3, sums + 16 * COLUMNS + 16, 2 * TILE_ROW);
 #endif
     __asm__ volatile("tilerelease" : :);
 }

@@ -178,3 +178,36 @@ static inline vfloat vactivate(vfloat x, int activation)
         return x;
     }
 }
+
+/* ---- Intel's tile registers (AMX, "Advanced Matrix Extensions Programming Reference"): tdpbf16ps adds to 16 x 16 floats
+ * the product of 16 rows of 16 pairs of bf16 with 16 pairs of 16 columns. Strides are bytes. ---- */
+
+#ifdef AMX
+
+#define TILE_ROW 64 /* bytes */
+
+struct tile_shapes {
+    uchar palette, start_row, reserved[14];
+    ushort row_bytes[16];
+    uchar rows[16];
+};
+
+/* Registers 0, 1 and 4 get `upper` rows, 2, 3 and 5 `lower`, the others 16. */
+static inline void configure_tiles(int upper, int lower)
+{
+    struct tile_shapes shapes = {.palette = 1};
+    for (int i = 0; i < 8; i++) {
+        shapes.row_bytes[i] = TILE_ROW;
+        shapes.rows[i] = i > 5 ? 16 : i == 4 || i < 2 ? upper : lower;
+    }
+    __asm__ volatile("ldtilecfg %0" : : "m"(shapes));
+}
+
+#define LOAD_TILE(tile, at, stride)                                                                                    \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile : : "r"(at), "r"((long)(stride)) : "memory")
+#define STORE_TILE(tile, at, stride)                                                                                   \
+    __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" : : "r"(at), "r"((long)(stride)) : "memory")
+#define CLEAR_TILE(tile)         __asm__ volatile("tilezero %%tmm" #tile : :)
+#define MULTIPLY_TILES(sum, x, w) __asm__ volatile("tdpbf16ps %%tmm" #w ", %%tmm" #x ", %%tmm" #sum : :)
+
+#endif
