@@ -143,8 +143,11 @@ static vitcl_status bench_all(struct bench *bench, vitcl_error *err)
     for (enum op op = 0; op < OP_COUNT; op++) {
         for (size_t v = 0; v < MAX_VARIANTS && operation_of(op)->variants[v]; v++) {
             const struct variant *variant = operation_of(op)->variants[v];
+            const bool bf16 = bench->settings->precision == VITCL_PRECISION_BF16;
             char override[64];
             if (variant == bench->defaults[op] || (variant->obstacle && variant->obstacle(device_facts(bench->device))))
+                continue;
+            if (op == OP_MATMUL && bf16 && !variant->reads_bf16)
                 continue;
             snprintf(override, sizeof override, "%s=%s", plan_op_name(op), variant->name);
             TRY(bench_variants(bench, override, op, err));
