@@ -88,10 +88,11 @@ static void test_activations(void **state)
     suite_report(&suite);
 }
 
-/* bf16 in, float or bf16 out: pairs and tiles that K, N and the rows do not fill, and every activation. */
+/* bf16 in, float or bf16 out: pairs and tiles that K, N and the rows do not fill, and every activation. Few of each, as
+ * K, the height of tiles and the activation make a program, which takes a while to compile. */
 static void test_matmul_bf16(void **state)
 {
-    static const size_t ROWS[] = {1, 16, 17, 33, 197}, KS[] = {2, 32, 66, 96, 131, 192}, NS[] = {1, 16, 33, 64};
+    static const size_t ROWS[] = {1, 17, 197}, KS[] = {2, 32, 66, 131, 192}, NS[] = {1, 16, 33, 64};
     struct suite suite = {device_or_skip(state), .random = {21}, .op = OP_MATMUL};
     for (size_t r = 0; r < COUNT(ROWS); r++)
         for (size_t k = 0; k < COUNT(KS); k++)
@@ -101,7 +102,7 @@ static void test_matmul_bf16(void **state)
                                                     .rows = ROWS[r],
                                                     .k = KS[k],
                                                     .n = NS[n],
-                                                    .activation = (enum activation)((r + k + n) % ACTIVATION_COUNT),
+                                                    .activation = (enum activation)((r + k) % ACTIVATION_COUNT),
                                                     .bf16_input = true,
                                                     .bf16_output = output,
                                                     .input = NORMAL,
