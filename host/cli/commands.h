@@ -13,6 +13,9 @@ int list_devices(void);
 int print_info(const vitcl_model *model);
 int print_plan(const struct options *options, vitcl_context *context, const vitcl_model *model);
 
+/* tune.c: --tune */
+int tune(const struct options *options, vitcl_context *context, const vitcl_model *model);
+
 /* vitcl_run.c: prints "vitcl_run: message" on stderr and returns EXIT_FAILED. */
 int complain(const vitcl_error *error);
 

@@ -7,13 +7,14 @@
 #define EXIT_FAILED 1 /* something could not be read, run or written */
 #define EXIT_USAGE  2 /* the command line makes no sense */
 
-enum mode { MODE_RUN, MODE_HELP, MODE_VERSION, MODE_LIST_DEVICES, MODE_INFO, MODE_PLAN, MODE_VERIFY };
+enum mode { MODE_RUN, MODE_HELP, MODE_VERSION, MODE_LIST_DEVICES, MODE_INFO, MODE_PLAN, MODE_VERIFY, MODE_TUNE };
 
 struct options {
     enum mode mode;
     const char *model;  /* --model, else VITCL_MODEL, else NULL */
     const char *device; /* --device, else NULL: the library reads VITCL_DEVICE */
     size_t topk, batch_size;
+    size_t tune_seconds;
     bool recursive, json, quiet;
     size_t image_height, image_width; /* 0: the model's */
     vitcl_resize resize;

@@ -39,7 +39,9 @@ static int run_on_device(const struct options *options, const vitcl_model *model
     if (vitcl_context_create(&context, &params, &error) != VITCL_OK)
         return complain(&error);
     progress_idle();
-    code = options->mode == MODE_PLAN ? print_plan(options, context, model) : run_inputs(options, context, model);
+    code = options->mode == MODE_PLAN   ? print_plan(options, context, model)
+           : options->mode == MODE_TUNE ? tune(options, context, model)
+                                        : run_inputs(options, context, model);
     vitcl_context_destroy(&context);
     return code;
 }

@@ -16,6 +16,13 @@ void executor_destroy(struct executor **executor);
 /* The device memory of a tensor, for writing inputs and reading outputs. */
 struct buffer *executor_buffer(const struct executor *executor, int tensor);
 
+/* A step of the plan on the executor's memory, tuned in another way. */
+struct trial;
+vitcl_status trial_create(struct trial **trial, struct executor *executor, size_t step, struct tuning tuning,
+                          vitcl_error *err);
+vitcl_status trial_enqueue(struct trial *trial, vitcl_error *err);
+void trial_destroy(struct trial **trial);
+
 /* Enqueues one step, or all of them. */
 vitcl_status executor_enqueue_step(struct executor *executor, size_t step, vitcl_error *err);
 vitcl_status executor_enqueue(struct executor *executor, vitcl_error *err);
