@@ -30,10 +30,10 @@
  * - Letters in shapes: B batch, N patches, T tokens, D width, C classes, S image side in pixels. All arrays are
  *   C order (the last axis is contiguous).
  * - Where a parameter is left NULL, the library reads the environment variables VITCL_DEVICE and VITCL_VARIANT.
- * Compiled programs are kept in files: in the folder VITCL_CACHE_DIR, else XDG_CACHE_HOME/vitcl, else
- * HOME/.cache/vitcl, which is made where it is missing; VITCL_CACHE_DIR=off keeps none. It never changes the
- * environment. PoCL runs on one core about half of the time unless POCL_AFFINITY=1 is set before the first OpenCL call
- * of the process: a program should set it (vitcl_run does).
+ * Compiled programs, and what vitcl_tune finds, are kept in files: in the folder VITCL_CACHE_DIR, else
+ * XDG_CACHE_HOME/vitcl, else HOME/.cache/vitcl, which is made where it is missing; VITCL_CACHE_DIR=off keeps none. It
+ * never changes the environment. PoCL runs on one core about half of the time unless POCL_AFFINITY=1 is set before the
+ * first OpenCL call of the process: a program should set it (vitcl_run does).
  */
 #ifndef VITCL_H
 #define VITCL_H

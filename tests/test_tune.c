@@ -123,7 +123,7 @@ static void note(void *user, const vitcl_tune_result *result)
     assert_true(result->measured <= result->candidates);
     assert_true(result->untuned > 0 && result->tuned > 0 && result->tuned <= result->untuned);
     assert_non_null(result->label);
-    assert_non_null(result->choice);
+    assert_int_equal(result->tuned == result->untuned, strcmp(result->choice, "untuned") == 0);
     results->expected = result->count;
     results->measured += result->measured;
 }

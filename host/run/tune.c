@@ -185,10 +185,10 @@ static vitcl_status confirm(struct tuner *t, struct kind *kind, vitcl_error *err
         kind->best = (struct tuning){0};
     TRY(trial_create(&trial, t->session->executor, kind->step, kind->best, err));
     TRY(race(t, kind, trial, FINAL_ROUNDS, &kind->untuned_seconds, &kind->best_seconds, err));
-    if (kind->best_seconds > GAIN * kind->untuned_seconds) {
+    if (kind->best_seconds > GAIN * kind->untuned_seconds)
         kind->best = (struct tuning){0};
+    if (!kind->best.tile) /* the race may have been with itself */
         kind->best_seconds = kind->untuned_seconds;
-    }
 done:
     trial_destroy(&trial);
     return status;
