@@ -6,6 +6,8 @@
 #include "run/bench.h"
 #include "run/model.h"
 #include "run/peak.h"
+#include "run/tune.h"
+#include "run/tuned.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -288,9 +290,23 @@ vitcl_status vitcl_plan_describe(vitcl_context *context, const vitcl_model *mode
         status = plan_for(&plan, &request, session_facts(context ? context->device : NULL, &request), error);
     if (status != VITCL_OK)
         return status;
+    tuned_recall(&plan, context ? context->device : NULL);
     status = plan_describe(&plan, text, error);
     plan_free(&plan);
     return status;
+}
+
+vitcl_status vitcl_tune(vitcl_context *context, const vitcl_model *model, const vitcl_session_params *params,
+                        double seconds, vitcl_tune_fn report, void *user, vitcl_error *error)
+{
+    struct request request;
+    vitcl_status status;
+    if (!context || !model)
+        return fail_null(error, "context and model");
+    if (!(seconds > 0))
+        return fail(error, VITCL_ERROR_ARGUMENT, "seconds: %g; more than 0 are needed", seconds);
+    status = make_request(&request, context, model, params, error);
+    return status == VITCL_OK ? tune_model(context->device, &request, seconds, report, user, error) : status;
 }
 
 vitcl_status vitcl_session_create(vitcl_session **session, vitcl_context *context, const vitcl_model *model,

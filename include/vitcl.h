@@ -30,10 +30,10 @@
  * - Letters in shapes: B batch, N patches, T tokens, D width, C classes, S image side in pixels. All arrays are
  *   C order (the last axis is contiguous).
  * - Where a parameter is left NULL, the library reads the environment variables VITCL_DEVICE and VITCL_VARIANT.
- * Compiled programs are kept in files: in the folder VITCL_CACHE_DIR, else XDG_CACHE_HOME/vitcl, else
- * HOME/.cache/vitcl, which is made where it is missing; VITCL_CACHE_DIR=off keeps none. It never changes the
- * environment. PoCL runs on one core about half of the time unless POCL_AFFINITY=1 is set before the first OpenCL call
- * of the process: a program should set it (vitcl_run does).
+ * Compiled programs, and what vitcl_tune finds, are kept in files: in the folder VITCL_CACHE_DIR, else
+ * XDG_CACHE_HOME/vitcl, else HOME/.cache/vitcl, which is made where it is missing; VITCL_CACHE_DIR=off keeps none. It
+ * never changes the environment. PoCL runs on one core about half of the time unless POCL_AFFINITY=1 is set before the
+ * first OpenCL call of the process: a program should set it (vitcl_run does).
  */
 #ifndef VITCL_H
 #define VITCL_H
@@ -317,6 +317,25 @@ VITCL_API vitcl_status vitcl_session_wait(vitcl_session *session, const vitcl_re
  * the arena, totals. Allocates nothing on the device, compiles nothing. The caller frees *text with free(). */
 VITCL_API vitcl_status vitcl_plan_describe(vitcl_context *context, const vitcl_model *model,
                                            const vitcl_session_params *params, char **text, vitcl_error *error);
+
+/* What was found for one kind of step; strings live during the callback. */
+typedef struct vitcl_tune_result {
+    size_t index, count;         /* this kind of step, and how many there are */
+    const char *label;           /* of the first such step: "block 0 attention" */
+    const char *variant;         /* what runs it */
+    const char *choice;          /* "tile 12, block 15", or "untuned" where nothing was faster by 3 % */
+    size_t measured, candidates; /* how many ways to run it were measured, of how many */
+    double untuned, tuned;       /* seconds of one run; the same where the choice is "untuned" */
+} vitcl_tune_result;
+typedef void (*vitcl_tune_fn)(void *user, const vitcl_tune_result *result);
+
+/* Measures in about so many seconds, more than 0, how the steps of such sessions run fastest on this device: only what
+ * writes the reference's numbers is timed. The best is kept in the folder of the cache, for each kind of step as soon
+ * as it is found, and sessions created later use it. The report is called for each kind, in order; NULL is allowed;
+ * kinds that the time does not suffice for stay as they are. VITCL_ERROR_IO where nothing can be kept. Untuned sessions
+ * are right for most devices: a gain of a few percent is what to expect. */
+VITCL_API vitcl_status vitcl_tune(vitcl_context *context, const vitcl_model *model, const vitcl_session_params *params,
+                                  double seconds, vitcl_tune_fn report, void *user, vitcl_error *error);
 
 /* One line of a verification; strings live during the callback. */
 typedef struct vitcl_verify_step {

@@ -75,6 +75,26 @@ static void test_verify(void **state)
 
 /* ---- inputs ---- */
 
+static void test_tune(void **state)
+{
+    char folder[PATH_SIZE], cache[PATH_SIZE + 32];
+    struct output output;
+    bool tuned;
+    device_or_skip(state);
+    output = RUN(1, "-q", "-m", DIGITS, "--tune"); /* VITCL_CACHE_DIR is "off" in tests */
+    check_and_free(&output, NULL, "VITCL_CACHE_DIR");
+    folder_create(folder);
+    snprintf(cache, sizeof cache, "VITCL_CACHE_DIR=%s", folder);
+    output = run_with(0, CHANGES(cache, "VITCL_VARIANT=attention=portable"), NULL,
+                      ARGUMENTS("-q", "-m", DIGITS, "--tune", "--tune-seconds", "600"));
+    tuned = strstr(output.out, "block 0 fc1") != NULL;
+    check_and_free(&output, tuned ? "measured" : "nothing was tuned", NULL);
+    output = run_with(0, CHANGES(cache), NULL, ARGUMENTS("-q", "-m", DIGITS, "--plan"));
+    assert_int_equal(count_of(output.out, "tuned: ") > 4, tuned);
+    check_and_free(&output, "block 3 fc1", NULL);
+    folder_remove(folder);
+}
+
 static void test_model_from_the_environment(void **state)
 {
     struct output output;
@@ -283,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_variants),
         cmocka_unit_test(test_plan),
         cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_tune),
         cmocka_unit_test(test_model_from_the_environment),
         cmocka_unit_test(test_topk),
         cmocka_unit_test(test_bad_inputs_among_good_ones),

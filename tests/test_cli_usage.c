@@ -18,7 +18,8 @@ static void test_help(void **state)
                                           "--version",      "--image-size",
                                           "--resize",       "--exif",
                                           "--labels",       "--labels-embeddings",
-                                          "--profile",      "--bench"};
+                                          "--profile",      "--bench",
+                                          "--tune",         "--tune-seconds"};
     struct output output = RUN(0, "--help"), brief = RUN(0, "-h");
     (void)state;
     assert_string_equal(output.out, brief.out);
@@ -54,6 +55,8 @@ static void test_wrong_usage(void **state)
         {"--model", {"--model"}}, /* its argument is missing */
         {"\"0\"", {"-m", DIGITS, "-b", "0", SIX}},
         {"\"-1\"", {"-m", DIGITS, "-b", "-1", SIX}},
+        {"no model", {"--tune"}},
+        {"--tune-seconds: expected a number from 1 to 86400, found \"0\"", {"-m", DIGITS, "--tune-seconds", "0"}},
         {"\"65537\"", {"-m", DIGITS, "-b", "65537", SIX}},
         {"\"99999999999999999999\"", {"-m", DIGITS, "-b", "99999999999999999999", SIX}},
         {"\"3x\"", {"-m", DIGITS, "-k", "3x", SIX}},

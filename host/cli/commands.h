@@ -16,6 +16,9 @@ int print_plan(const struct options *options, vitcl_context *context, const vitc
 /* bench.c: --bench */
 int run_bench(const struct options *options, vitcl_context *context, const vitcl_model *model);
 
+/* tune.c: --tune */
+int tune(const struct options *options, vitcl_context *context, const vitcl_model *model);
+
 /* vitcl_run.c: prints "vitcl_run: message" on stderr and returns EXIT_FAILED. */
 int complain(const vitcl_error *error);
 

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_TOPK 5
+#define DEFAULT_TOPK         5
+#define DEFAULT_TUNE_SECONDS 60
 
 /* Long options without a letter; LONG_MODE + m stands for enum mode m. */
 enum {
@@ -23,6 +24,7 @@ enum {
     LONG_PRECISION,
     LONG_LABELS,
     LONG_LABELS_EMBEDDINGS,
+    LONG_TUNE_SECONDS,
     LONG_MODE
 };
 
@@ -50,6 +52,8 @@ static const struct option OPTIONS[] = {
     {"verify", no_argument, NULL, LONG_MODE + MODE_VERIFY},
     {"profile", no_argument, NULL, LONG_MODE + MODE_PROFILE},
     {"bench", no_argument, NULL, LONG_MODE + MODE_BENCH},
+    {"tune", no_argument, NULL, LONG_MODE + MODE_TUNE},
+    {"tune-seconds", required_argument, NULL, LONG_TUNE_SECONDS},
     {"info", no_argument, NULL, LONG_MODE + MODE_INFO},
     {"list-devices", no_argument, NULL, LONG_MODE + MODE_LIST_DEVICES},
     {NULL, 0, NULL, 0},
@@ -104,6 +108,10 @@ void options_print_help(void)
         "  --verify              run the images on the device and in plain C, compare every step\n"
         "  --profile             run the images for two seconds, tell which steps the time goes to; also as --json\n"
         "  --bench               time the model on made-up images of this batch size, checked first; also as --json\n"
+        "  --tune                measure what runs this model fastest on this device, with the -b and --precision "
+        "given,\n"
+        "                        and keep it for later runs\n"
+        "  --tune-seconds N      about how long that may take (60)\n"
         "  -h, --help            this text\n"
         "  -V, --version         the version\n"
         "\n"
@@ -231,6 +239,9 @@ static int apply(struct options *o, int option)
         return parse_resize(o, optarg);
     case LONG_EXIF:
         return parse_exif(o, optarg);
+    case LONG_TUNE_SECONDS:
+        o->tune_seconds = parse_count(optarg, 86400);
+        return o->tune_seconds ? 0 : usage("--tune-seconds: expected a number from 1 to 86400, found \"%s\"", optarg);
     case LONG_PRECISION:
         return parse_precision(o, optarg);
     default: /* getopt_long has said what is wrong */
@@ -275,7 +286,10 @@ int options_parse(struct options *options, int argc, char **argv)
     int option;
     const char *model = getenv("VITCL_MODEL");
 
-    *options = (struct options){.topk = DEFAULT_TOPK, .batch_size = 1, .model = model && *model ? model : NULL};
+    *options = (struct options){.topk = DEFAULT_TOPK,
+                                .tune_seconds = DEFAULT_TUNE_SECONDS,
+                                .batch_size = 1,
+                                .model = model && *model ? model : NULL};
     while ((option = getopt_long(argc, argv, "m:d:k:b:rqhV", OPTIONS, NULL)) != -1) {
         int code = apply(options, option);
         if (code || options->mode == MODE_HELP || options->mode == MODE_VERSION)

@@ -16,7 +16,8 @@ enum mode {
     MODE_PLAN,
     MODE_VERIFY,
     MODE_PROFILE,
-    MODE_BENCH
+    MODE_BENCH,
+    MODE_TUNE
 };
 
 struct options {
@@ -24,6 +25,7 @@ struct options {
     const char *model;  /* --model, else VITCL_MODEL, else NULL */
     const char *device; /* --device, else NULL: the library reads VITCL_DEVICE */
     size_t topk, batch_size;
+    size_t tune_seconds;
     bool recursive, json, quiet;
     size_t image_height, image_width; /* 0: the model's */
     vitcl_resize resize;

@@ -43,6 +43,8 @@ static int run_on_device(const struct options *options, const vitcl_model *model
         code = print_plan(options, context, model);
     else if (options->mode == MODE_BENCH)
         code = run_bench(options, context, model);
+    else if (options->mode == MODE_TUNE)
+        code = tune(options, context, model);
     else
         code = run_inputs(options, context, model);
     vitcl_context_destroy(&context);

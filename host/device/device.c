@@ -84,6 +84,36 @@ const struct logger *device_log(const struct device *device)
     return &device->log;
 }
 
+bool device_cache_on(const struct device *device)
+{
+    return device->cache.on;
+}
+
+bool device_cache_read(const struct device *device, const char *kind, const char *key, unsigned char **bytes,
+                       size_t *size)
+{
+    struct text whole = {0};
+    bool found;
+    *bytes = NULL;
+    if (!device->cache.on)
+        return false;
+    text_add(&whole, "%s%s", device->identity.chars, key);
+    found = !whole.failed && cache_read(&device->cache, kind, whole.chars, bytes, size);
+    text_free(&whole);
+    return found;
+}
+
+void device_cache_write(const struct device *device, const char *kind, const char *key, const void *bytes, size_t size)
+{
+    struct text whole = {0};
+    if (!device->cache.on)
+        return;
+    text_add(&whole, "%s%s", device->identity.chars, key);
+    if (!whole.failed)
+        cache_write(&device->cache, kind, whole.chars, bytes, size);
+    text_free(&whole);
+}
+
 vitcl_status device_finish(struct device *device, vitcl_error *err)
 {
     cl_int code = clFinish(device->queue);

@@ -25,6 +25,12 @@ void device_probe_bf16(struct device *device);
 const char *device_description(const struct device *device); /* "platform / vendor / name" */
 const struct logger *device_log(const struct device *device);
 
+/* cache.h, for what is known of this device: the key needs no word of it. */
+bool device_cache_on(const struct device *device);
+bool device_cache_read(const struct device *device, const char *kind, const char *key, unsigned char **bytes,
+                       size_t *size);
+void device_cache_write(const struct device *device, const char *kind, const char *key, const void *bytes, size_t size);
+
 /* Waits until everything enqueued is done. */
 vitcl_status device_finish(struct device *device, vitcl_error *err);
 

@@ -15,7 +15,7 @@
 /* A file of cl/ compiled with some options. */
 struct compiled {
     const char *stem;
-    char options[160];
+    char options[200];
     cl_program program;
 };
 

@@ -20,13 +20,21 @@ static size_t largest_divisor(size_t count, size_t max)
     return divisor;
 }
 
+/* Keys at a time, where the tokens come in `parts` equal parts, or as many as it takes. */
+static size_t keys_of(const struct geometry *g, size_t parts)
+{
+    return size_ceil_div(g->tokens, size_max(parts, size_ceil_div(g->tokens, MAX_KEYS)));
+}
+
+/* In a tuning `tile` is the keys of a tile, `block` the keys at a time. */
 static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
 {
     const struct geometry *g = &plan->geometry;
     const bool biased = step->weight[0] != NO_TENSOR, masked = step->input[1] != NO_TENSOR;
     const char *kernel = biased ? "attention_fused_biased" : masked ? "attention_fused_masked" : "attention_fused";
-    size_t max_tile = vector_rows(facts), key_tile = tile_of(g->tokens, max_tile);
-    size_t keys = size_ceil_div(g->tokens, size_ceil_div(g->tokens, MAX_KEYS));
+    size_t max_tile = vector_rows(facts);
+    size_t key_tile = step->tuning.tile ? step->tuning.tile : tile_of(g->tokens, max_tile);
+    size_t keys = step->tuning.block ? step->tuning.block : keys_of(g, 1);
     size_t blocks = size_ceil_div(g->tokens, PANEL_VECTORS * facts->vector_width);
 
     out[0] = make_launch("attention_fused", kernel, facts, 1, (size_t[]){blocks, g->heads, g->batch});
@@ -49,8 +57,28 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
     return 1;
 }
 
-const struct variant ATTENTION_FUSED = {
-    .name = "fused", .reads_bf16 = true, .writes_bf16 = true, .obstacle = vector_obstacle, .launch = launch};
+/* A few tiles, with as many keys at a time as there may be, a half and a quarter of them. */
+static size_t candidates(const struct plan *plan, const struct step *step, const struct facts *facts,
+                         struct tuning *found)
+{
+    const struct geometry *g = &plan->geometry;
+    const size_t chosen = tile_of(g->tokens, vector_rows(facts)), most = size_ceil_div(g->tokens, keys_of(g, 1));
+    size_t count = 0, tile;
+    (void)step;
+    add_candidate(found, &count, (struct tuning){0});
+    for (size_t k = 0; (tile = tile_candidate(vector_rows(facts), k)) > 0; k++)
+        for (size_t parts = most; parts <= 4 * most; parts *= 2)
+            if (tile != chosen || parts > most)
+                add_candidate(found, &count, (struct tuning){.tile = tile, .block = keys_of(g, parts)});
+    return count;
+}
+
+const struct variant ATTENTION_FUSED = {.name = "fused",
+                                        .reads_bf16 = true,
+                                        .writes_bf16 = true,
+                                        .obstacle = vector_obstacle,
+                                        .launch = launch,
+                                        .candidates = candidates};
 
 /* ---- AMX ---- */
 

@@ -76,6 +76,21 @@ size_t vector_rows(const struct facts *facts)
     return facts->vector_width == 16 ? 14 : 6; /* 32 registers, or 16 */
 }
 
+size_t tile_candidate(size_t most, size_t k)
+{
+    size_t less = k * size_max(1, most / 7);
+    return less < most && most - less > most * 2 / 5 ? most - less : 0;
+}
+
+void add_candidate(struct tuning *candidates, size_t *count, struct tuning tuning)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (candidates[i].tile == tuning.tile && candidates[i].block == tuning.block)
+            return;
+    if (*count < MAX_CANDIDATES)
+        candidates[(*count)++] = tuning;
+}
+
 void add_option(struct launch *launch, const char *name, size_t value)
 {
     size_t length = strlen(launch->options);

@@ -24,7 +24,7 @@ struct arg {
  * are the first three arguments (x, w, y). */
 struct launch {
     const char *program; /* the stem of its file in cl/ */
-    char options[120];   /* for its compiler: " -D HEIGHT=12"; "" for none. See add_option */
+    char options[160];   /* for its compiler: " -D HEIGHT=12"; "" for none. See add_option */
     const char *kernel;
     struct arg args[MAX_ARGS];
     size_t arg_count;
@@ -47,9 +47,14 @@ struct variant {
     /* Writes up to MAX_LAUNCHES launches, returns how many. */
     size_t (*launch)(const struct plan *plan, const struct step *step, const struct facts *facts,
                      struct launch *launches);
+    /* Writes up to MAX_CANDIDATES tunings that are worth measuring, returns how many; the first is all 0. `launch`
+     * takes these and no others. NULL: there is nothing to tune. */
+    size_t (*candidates)(const struct plan *plan, const struct step *step, const struct facts *facts,
+                         struct tuning *candidates);
 };
 
-#define MAX_VARIANTS 6
+#define MAX_VARIANTS   6
+#define MAX_CANDIDATES 20
 
 /* A panel of LAYOUT_PANELS is so many vectors of the device wide. */
 #define PANEL_VECTORS 2
@@ -98,6 +103,12 @@ const char *amx_obstacle(const struct facts *facts);
 
 /* Rows of a tile whose sums, PANEL_VECTORS vectors for each row, fit a CPU's registers beside the factors. */
 size_t vector_rows(const struct facts *facts);
+
+/* The k-th of a few heights for tiles of at most `most` rows, from the most down; 0 behind the last. */
+size_t tile_candidate(size_t most, size_t k);
+
+/* Adds a tuning unless it is there already, or there is no room. */
+void add_candidate(struct tuning *candidates, size_t *count, struct tuning tuning);
 
 /* Compiles the launch's program with `name` defined as `value`. */
 void add_option(struct launch *launch, const char *name, size_t value);

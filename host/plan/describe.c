@@ -40,6 +40,14 @@ static void add_heading(struct text *text, const struct plan *plan)
              g->tokens, g->width, g->heads, g->head_size);
 }
 
+static void add_tuning(struct text *text, const struct step *step)
+{
+    if (step->tuned && step->tuning.tile)
+        text_add(text, "  tuned: tile %zu, block %zu", step->tuning.tile, step->tuning.block);
+    else if (step->tuned)
+        text_add(text, "  tuned: best as it is");
+}
+
 static void add_steps(struct text *text, const struct plan *plan)
 {
     text_add(text, "%4s  %-18s %-14s %-10s %-18s %-18s %10s %10s\n", "step", "label", "op", "variant", "input",
@@ -50,8 +58,10 @@ static void add_steps(struct text *text, const struct plan *plan)
         add_shape(text, &plan->tensors[step->input[0]], 18);
         text_add(text, " ");
         add_shape(text, &plan->tensors[step->output[0]], 18);
-        text_add(text, " %10.2f %10.2f%s%s\n", step->flops / MEGA, step->bytes / MEGA, step->activation ? "  " : "",
+        text_add(text, " %10.2f %10.2f%s%s", step->flops / MEGA, step->bytes / MEGA, step->activation ? "  " : "",
                  step->activation ? activation_name(step->activation) : "");
+        add_tuning(text, step);
+        text_add(text, "\n");
     }
 }
 

@@ -72,6 +72,11 @@ const char *plan_op_name(enum op op);
 #define STEP_WEIGHTS 4
 #define STEP_OUTPUTS 2
 
+/* How a variant cuts its work into pieces; what each number means, the variant's file says. 0 is its own choice. */
+struct tuning {
+    size_t tile, block;
+};
+
 /* One operation. Unused places of the arrays hold NO_TENSOR.
  *
  * op              inputs                        weights                      outputs
@@ -104,6 +109,8 @@ struct step {
     const struct variant *variant; /* how it runs on a device (ops/ops.h) */
     const char *variant_name;      /* static strings: its name, and why it was chosen */
     const char *reason;
+    struct tuning tuning;
+    bool tuned; /* that was measured to be the best here, also where it is the variant's own choice */
 };
 
 /* Sizes that all steps share; letters as in vitcl.h. */

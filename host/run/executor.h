@@ -19,6 +19,13 @@ struct buffer *executor_buffer(const struct executor *executor, int tensor);
 /* How many launches of kernels and gemms come before a step, of all steps for the number behind the last. */
 size_t executor_first_launch(const struct executor *executor, size_t step);
 
+/* A step of the plan on the executor's memory, tuned in another way. */
+struct trial;
+vitcl_status trial_create(struct trial **trial, struct executor *executor, size_t step, struct tuning tuning,
+                          vitcl_error *err);
+vitcl_status trial_enqueue(struct trial *trial, vitcl_error *err);
+void trial_destroy(struct trial **trial);
+
 /* Enqueues one step, or all of them. */
 vitcl_status executor_enqueue_step(struct executor *executor, size_t step, vitcl_error *err);
 vitcl_status executor_enqueue(struct executor *executor, vitcl_error *err);

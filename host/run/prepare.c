@@ -117,15 +117,13 @@ static void add_types(const struct plan *plan, const struct step *step, struct l
 }
 
 /* A kernel may allow smaller groups than its device: then the step is laid out again for those. */
-static vitcl_status prepare_step(struct executor *e, size_t s, struct facts *facts, vitcl_error *err)
+vitcl_status prepare_step(struct executor *e, const struct step *step, struct facts *facts, struct prepared *first,
+                          size_t *count, vitcl_error *err)
 {
-    const struct step *step = &e->plan->steps[s];
     struct launch launches[MAX_LAUNCHES] = {0};
-    size_t count = step->variant->launch(e->plan, step, facts, launches);
-    struct prepared *first = &e->launches[e->first_launch[s]];
 
-    e->first_launch[s + 1] = e->first_launch[s] + count;
-    for (size_t i = 0; i < count; i++) {
+    *count = step->variant->launch(e->plan, step, facts, launches);
+    for (size_t i = 0; i < *count; i++) {
         vitcl_status status;
         size_t max_group = facts->max_work_group;
         first[i].launch = launches[i];
@@ -138,7 +136,7 @@ static vitcl_status prepare_step(struct executor *e, size_t s, struct facts *fac
             return fail_context(err, status, "%s", step->label);
         if (launches[i].local[0] > max_group) {
             facts->max_work_group = max_group;
-            return prepare_step(e, s, facts, err);
+            return prepare_step(e, step, facts, first, count, err);
         }
     }
     return VITCL_OK;
@@ -148,8 +146,11 @@ static vitcl_status prepare_launches(struct executor *e, vitcl_error *err)
 {
     vitcl_status status = VITCL_OK;
     struct facts facts = *device_facts(e->device);
-    for (size_t s = 0; s < e->plan->step_count && status == VITCL_OK; s++)
-        status = prepare_step(e, s, &facts, err);
+    for (size_t s = 0; s < e->plan->step_count && status == VITCL_OK; s++) {
+        size_t first = e->first_launch[s], count;
+        status = prepare_step(e, &e->plan->steps[s], &facts, &e->launches[first], &count, err);
+        e->first_launch[s + 1] = first + count;
+    }
     return status;
 }
 

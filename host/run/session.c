@@ -1,6 +1,7 @@
 /* session.c - keeps the device busy: while it computes one batch, the host fills the next slot. */
 #include "run/session.h"
 #include "run/profile.h"
+#include "run/tuned.h"
 #include "run/verify.h"
 
 #include <stdlib.h>
@@ -37,6 +38,7 @@ static vitcl_status prepare(struct session *s, const struct request *request, vi
     vitcl_status status;
     const struct facts *facts = session_facts(s->device, request);
     TRY(plan_for(&s->plan, request, facts, err));
+    tuned_recall(&s->plan, s->device);
     if (s->device)
         TRY(check_fit(&s->plan, request, facts, err));
     TRY(create_slots(s, err));

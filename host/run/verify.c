@@ -37,7 +37,7 @@ void numbers_to_float(enum number number, void *numbers, size_t count)
     }
 }
 
-static size_t largest_tensor(const struct plan *plan)
+size_t verify_scratch(const struct plan *plan)
 {
     size_t bytes = 0;
     for (size_t t = 0; t < plan->tensor_count; t++)
@@ -46,15 +46,12 @@ static size_t largest_tensor(const struct plan *plan)
     return bytes;
 }
 
-/* Runs step s on both and finds the deviation of its outputs; `scratch` holds any tensor. */
-static vitcl_status compare_step(struct executor *executor, struct device *device, struct reference *reference,
-                                 size_t s, float *scratch, double *deviation, vitcl_error *err)
+vitcl_status verify_outputs(struct executor *executor, struct device *device, const struct reference *reference,
+                            size_t s, float *scratch, double *deviation, vitcl_error *err)
 {
     const struct plan *plan = reference->plan;
-    vitcl_status status;
+    vitcl_status status = VITCL_OK;
     *deviation = 0;
-    TRY(executor_enqueue_step(executor, s, err));
-    reference_run_step(reference, s);
     for (size_t i = 0; i < STEP_OUTPUTS; i++) {
         int output = plan->steps[s].output[i];
         const struct tensor *tensor = &plan->tensors[output];
@@ -77,10 +74,10 @@ vitcl_status verify_plan(struct executor *executor, struct device *device, struc
     const struct plan *plan = reference->plan;
     vitcl_status status = VITCL_OK;
     vitcl_verify_step first_bad = {0};
-    float *scratch = malloc(largest_tensor(plan));
+    float *scratch = malloc(verify_scratch(plan));
 
     if (!scratch)
-        return fail_memory(err, largest_tensor(plan));
+        return fail_memory(err, verify_scratch(plan));
     for (size_t s = 0; s < plan->step_count; s++) {
         const struct step *step = &plan->steps[s];
         vitcl_verify_step line = {.index = s,
@@ -88,7 +85,9 @@ vitcl_status verify_plan(struct executor *executor, struct device *device, struc
                                   .label = step->label,
                                   .variant = step->variant_name,
                                   .tolerance = verify_tolerance(plan)};
-        TRY(compare_step(executor, device, reference, s, scratch, &line.deviation, err));
+        TRY(executor_enqueue_step(executor, s, err));
+        reference_run_step(reference, s);
+        TRY(verify_outputs(executor, device, reference, s, scratch, &line.deviation, err));
         line.passed = line.deviation <= line.tolerance;
         if (!line.passed && !first_bad.label)
             first_bad = line;

@@ -18,6 +18,12 @@ double verify_tolerance(const struct plan *plan);
 /* Makes `count` numbers of a tensor, as they were read from the device, floats; in place. */
 void numbers_to_float(enum number number, void *numbers, size_t count);
 
+/* The largest deviation of step s's outputs, as they are on the device, from those of the reference. `scratch` has
+ * verify_scratch(plan) bytes. */
+vitcl_status verify_outputs(struct executor *executor, struct device *device, const struct reference *reference,
+                            size_t s, float *scratch, double *deviation, vitcl_error *err);
+size_t verify_scratch(const struct plan *plan);
+
 /* Both executors have the same plan, and the same pixels in place. See vitcl_session_verify. */
 vitcl_status verify_plan(struct executor *executor, struct device *device, struct reference *reference,
                          vitcl_verify_fn report, void *user, vitcl_error *err);
