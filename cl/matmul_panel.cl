@@ -1,7 +1,7 @@
 /* matmul_panel.cl - y [rows,N] = activation(x [rows,K] w + bias [N]) on a CPU, with all sums in registers: no local
  * memory, no barrier. w lies in panels of COLUMNS columns, [panels][K][COLUMNS], with zeros beyond N.
  *
- * One work-item computes one tile: the columns of a panel for HEIGHT or HEIGHT - 1 rows, which is its share when
+ * One work-item computes one tile: the columns of PANELS panels for HEIGHT or HEIGHT - 1 rows, which is its share when
  * `tiles` tiles share all rows evenly. Tiles that follow each other walk down the rows of one panel, which so stays in
  * the core's cache; after `block` of them the next panel begins, so that these rows of x stay there, too.
  */
@@ -12,6 +12,9 @@
 #define K 768 /* known to the compiler, rows of x are at constant distances: no arithmetic competes with the sums' */
 #endif
 
+#ifndef PANELS
+#define PANELS 1 /* of one work-item */
+#endif
 #ifndef ACTIVATION
 #define ACTIVATION GELU
 #endif
@@ -23,20 +26,31 @@
 #define PADDED_K K
 #endif
 
-/* ---- sums [height,COLUMNS] = x w; x and w begin where the tile does, height is HEIGHT or one less ---- */
+/* ---- sums [panels][HEIGHT,COLUMNS] = x w; x and w begin where the tile does, height is HEIGHT or one less ---- */
 
 #if defined(AMX)
 
-/* Registers 0 to 3 hold the sums, 4 and 5 rows of x, 6 and 7 columns of w. */
-static inline void multiply(__global const ushort *x, __global const ushort *w, int height, float *sums)
+#define DEPTH 384 /* of K at a time: so much of x stays in the core's first cache while the panels of w pass by */
+
+/* From k on, for the rest of K or DEPTH. Registers 0 to 3 hold the sums, which begin with 0 where k does; 4 and 5 rows
+ * of x, 6 and 7 columns of w. */
+static inline void multiply_part(__global const ushort *x, __global const ushort *w, int k, float *sums)
 {
-    const int upper = min(height, 16), lower = max(height - 16, 1); /* a register has one row at least */
-    configure_tiles(upper, lower);
-    CLEAR_TILE(0);
-    CLEAR_TILE(1);
-    CLEAR_TILE(2);
-    CLEAR_TILE(3);
-    for (int k = 0; k < K; k += 32) {
+    const int end = min(k + DEPTH, K);
+    if (k == 0) {
+        CLEAR_TILE(0);
+        CLEAR_TILE(1);
+        CLEAR_TILE(2);
+        CLEAR_TILE(3);
+    } else {
+        LOAD_TILE(0, sums, 2 * TILE_ROW);
+        LOAD_TILE(1, sums + 16, 2 * TILE_ROW);
+#if HEIGHT > 16
+        LOAD_TILE(2, sums + 16 * COLUMNS, 2 * TILE_ROW);
+        LOAD_TILE(3, sums + 16 * COLUMNS + 16, 2 * TILE_ROW);
+#endif
+    }
+    for (; k < end; k += 32) {
         LOAD_TILE(4, x + k, 2 * K);
         LOAD_TILE(6, w + k * COLUMNS, 2 * TILE_ROW);
         LOAD_TILE(7, w + k * COLUMNS + 32, 2 * TILE_ROW);
@@ -54,6 +68,14 @@ static inline void multiply(__global const ushort *x, __global const ushort *w, 
     STORE_TILE(2, sums + 16 * COLUMNS, 2 * TILE_ROW);
     STORE_TILE(3, sums + 16 * COLUMNS + 16, 2 * TILE_ROW);
 #endif
+}
+
+static inline void multiply(__global const ushort *x, __global const ushort *w, int height, int panels, float *sums)
+{
+    configure_tiles(min(height, 16), max(height - 16, 1)); /* a register has one row at least */
+    for (int k = 0; k < K; k += DEPTH)
+        for (int p = 0; p < panels; p++)
+            multiply_part(x, w + p * COLUMNS * K, k, sums + p * HEIGHT * COLUMNS);
     __asm__ volatile("tilerelease" : :);
 }
 
@@ -118,12 +140,13 @@ DEFINE_TILE(low_tile, (HEIGHT - 1))
 #define low_tile high_tile
 #endif
 
-static inline void multiply(__global const input_t *x, __global const input_t *w, int height, float *sums)
+static inline void multiply(__global const input_t *x, __global const input_t *w, int height, int panels, float *sums)
 {
-    if (height == HEIGHT)
-        high_tile(x, w, sums);
-    else
-        low_tile(x, w, sums);
+    for (int p = 0; p < panels; p++)
+        if (height == HEIGHT)
+            high_tile(x, w + p * COLUMNS * PADDED_K, sums + p * HEIGHT * COLUMNS);
+        else
+            low_tile(x, w + p * COLUMNS * PADDED_K, sums + p * HEIGHT * COLUMNS);
 }
 
 #endif
@@ -159,17 +182,22 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 matmul_panel(__global const input_t *restrict x, __global const input_t *restrict w, __global const float *restrict bias,
              __global output_t *restrict y, int rows, int N, int tiles, int block)
 {
-    const int panels = (N + COLUMNS - 1) / COLUMNS;
-    const int first = (int)get_global_id(0) / (block * panels) * block; /* tile of this block */
-    const int in_block = (int)get_global_id(0) % (block * panels), height_of_block = min(block, tiles - first);
-    const int tile = first + in_block % height_of_block, column = in_block / height_of_block * COLUMNS;
+    const int panels = (N + COLUMNS - 1) / COLUMNS, groups = (panels + PANELS - 1) / PANELS;
+    const int first = (int)get_global_id(0) / (block * groups) * block; /* tile of this block */
+    const int in_block = (int)get_global_id(0) % (block * groups), height_of_block = min(block, tiles - first);
+    const int tile = first + in_block % height_of_block, panel = in_block / height_of_block * PANELS;
     const int low = rows / tiles, high_tiles = rows % tiles; /* so many tiles have low + 1 rows */
     const int row = tile * low + min(tile, high_tiles), height = low + (tile < high_tiles);
-    float sums[HEIGHT * COLUMNS];
+    const int end = min(panel + PANELS, panels);
+    float sums[PANELS * HEIGHT * COLUMNS];
 
-    multiply(x + row * K, w + column * PADDED_K, height, sums);
-    if (N - column >= COLUMNS)
-        finish(sums, bias + column, y + row * N + column, N, height);
-    else
-        finish_some(sums, bias + column, y + row * N + column, N, height, N - column);
+    multiply(x + row * K, w + panel * COLUMNS * PADDED_K, height, end - panel, sums);
+    for (int p = panel; p < end; p++) {
+        float *sums_p = sums + (p - panel) * HEIGHT * COLUMNS;
+        __global output_t *y_p = y + row * N + p * COLUMNS;
+        if (N - p * COLUMNS >= COLUMNS)
+            finish(sums_p, bias + p * COLUMNS, y_p, N, height);
+        else
+            finish_some(sums_p, bias + p * COLUMNS, y_p, N, height, N - p * COLUMNS);
+    }
 }

@@ -23,18 +23,20 @@ static struct cut cut_rows(const struct plan *plan, const struct step *step, siz
     return cut;
 }
 
-/* Tiles of at most `max_height` rows; `name` is the option that says how they are multiplied. */
+/* Tiles of at most `max_height` rows and `panels_each` panels; `name` is the option that says how they are multiplied.
+ */
 static size_t launch_tiles(const struct plan *plan, const struct step *step, const struct facts *facts,
-                           size_t max_height, const char *name, struct launch *out)
+                           size_t max_height, size_t panels_each, const char *name, struct launch *out)
 {
     const struct matmul_shape s = matmul_shape(plan, step);
     const struct cut cut = cut_rows(plan, step, step->tuning.tile ? step->tuning.tile : max_height, BLOCK_BYTES);
-    size_t panels = size_ceil_div(s.n, PANEL_VECTORS * facts->vector_width);
+    size_t panels = size_ceil_div(s.n, panels_each * PANEL_VECTORS * facts->vector_width);
 
     out[0] = make_launch("matmul_panel", "matmul_panel", facts, 1, (size_t[]){cut.tiles * panels, 1, 1});
     add_option(&out[0], "VECTOR", facts->vector_width);
     add_option(&out[0], "HEIGHT", cut.height);
     add_option(&out[0], "K", s.k);
+    add_option(&out[0], "PANELS", panels_each);
     add_option(&out[0], "ACTIVATION", step->activation);
     add_option(&out[0], name, 1);
     add_arg(&out[0], arg_tensor(step->input[0]));
@@ -81,7 +83,7 @@ static bool fits_pairs(const struct plan *plan, const struct step *step)
 static size_t launch_panel(const struct plan *plan, const struct step *step, const struct facts *facts,
                            struct launch *out)
 {
-    return launch_tiles(plan, step, facts, vector_rows(facts), "FMA", out);
+    return launch_tiles(plan, step, facts, vector_rows(facts), 1, "FMA", out);
 }
 
 static size_t vector_candidates(const struct plan *plan, const struct step *step, const struct facts *facts,
@@ -104,7 +106,7 @@ const struct variant MATMUL_PANEL = {.name = "panel",
 static size_t launch_dot(const struct plan *plan, const struct step *step, const struct facts *facts,
                          struct launch *out)
 {
-    return launch_tiles(plan, step, facts, vector_rows(facts), "BF16_DOT", out);
+    return launch_tiles(plan, step, facts, vector_rows(facts), 1, "BF16_DOT", out);
 }
 
 const struct variant MATMUL_BF16_DOT = {.name = "bf16_dot",
@@ -126,11 +128,18 @@ static bool fits_amx(const struct plan *plan, const struct step *step)
 }
 
 #define AMX_ROWS 32 /* two registers of 16 */
+#define AMX_PANELS                                                                                                     \
+    8 /* past which the x of a tile goes from the first cache; fewer where cores would wait for the last */
 
 static size_t launch_amx(const struct plan *plan, const struct step *step, const struct facts *facts,
                          struct launch *out)
 {
-    return launch_tiles(plan, step, facts, AMX_ROWS, "AMX", out);
+    const struct matmul_shape s = matmul_shape(plan, step);
+    const size_t tiles = size_ceil_div(s.rows, AMX_ROWS), panels = size_ceil_div(s.n, PANEL_VECTORS * 16);
+    size_t each = AMX_PANELS;
+    while (each > 1 && tiles * size_ceil_div(panels, each) < 64 * facts->units)
+        each /= 2;
+    return launch_tiles(plan, step, facts, AMX_ROWS, each, "AMX", out);
 }
 
 static size_t amx_candidates(const struct plan *plan, const struct step *step, const struct facts *facts,
