@@ -52,6 +52,10 @@ static inline void multiply_part(__global const ushort *x, __global const ushort
     }
     for (; k < end; k += 32) {
         LOAD_TILE(4, x + k, 2 * K);
+        for (int pair = 0; pair < 16; pair++) { /* what the next round takes of w */
+            fetch_line(w + (k + 32 + 2 * pair) * COLUMNS);
+            fetch_line(w + (k + 33 + 2 * pair) * COLUMNS);
+        }
         LOAD_TILE(6, w + k * COLUMNS, 2 * TILE_ROW);
         LOAD_TILE(7, w + k * COLUMNS + 32, 2 * TILE_ROW);
         MULTIPLY_TILES(0, 4, 6);
@@ -85,6 +89,7 @@ static inline void multiply(__global const ushort *x, __global const ushort *w, 
 
 typedef vfloat factor_t;
 #define STEPS            K
+#define STEP_SIZE        COLUMNS /* numbers of w that one step takes */
 #define load_x(x, r, k)  ((vfloat)((x)[(r) * K + (k)]))
 #define load_w(i, w)     load_vector(i, w)
 #define multiply_add(x, w, sum) fma(x, w, sum)
@@ -94,6 +99,7 @@ typedef vfloat factor_t;
 /* Pairs of neighbours along K. x is read a pair at a time: K is even, or the last pair's second weight is 0. */
 typedef vuint factor_t;
 #define STEPS           ((K + 1) / 2)
+#define STEP_SIZE       (2 * COLUMNS)
 #define load_x(x, r, k) ((vuint)(*(__global const uint *)((x) + (r) * K + 2 * (k))))
 #define load_w(i, w)    load_vector(i, (__global const uint *)(w))
 
@@ -112,6 +118,8 @@ static inline vfloat multiply_add(vuint x, vuint w, vfloat sum)
 #endif
 #endif
 
+#define AHEAD 16 /* steps, for which w is asked for before it is needed */
+
 #define DEFINE_TILE(NAME, ROWS)                                                                                        \
     static inline void NAME(__global const input_t *restrict x, __global const input_t *restrict w, float *sums)       \
     {                                                                                                                  \
@@ -119,6 +127,8 @@ static inline vfloat multiply_add(vuint x, vuint w, vfloat sum)
         _Pragma("unroll") for (int r = 0; r < ROWS; r++) left[r] = right[r] = 0.0f;                                    \
         for (int k = 0; k < STEPS; k++) {                                                                              \
             const factor_t w_left = load_w(2 * k, w), w_right = load_w(2 * k + 1, w);                                  \
+            fetch_line(w + (k + AHEAD) * STEP_SIZE);                                                                   \
+            fetch_line(w + (k + AHEAD) * STEP_SIZE + STEP_SIZE / 2);                                                   \
             _Pragma("unroll") for (int r = 0; r < ROWS; r++)                                                           \
             {                                                                                                          \
                 const factor_t x_k = load_x(x, r, k);                                                                  \

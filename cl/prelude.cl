@@ -113,6 +113,17 @@ static inline vushort vto_bf16(vfloat x)
 #endif
 }
 
+/* Asks for the cache line at a __global address, if the compiler can say so: what its own prefetcher brings too late,
+ * because memory is far or the loop short. (PoCL's prefetch() does nothing.) */
+#ifdef __has_builtin
+#if __has_builtin(__builtin_prefetch)
+#define fetch_line(at) __builtin_prefetch((const void *)(size_t)(at))
+#endif
+#endif
+#ifndef fetch_line
+#define fetch_line(at)
+#endif
+
 /* 2^x. Adding 1.5 * 2^23 rounds x to a whole number, whose bits then count up from that sum's; 2 to the rest, within
  * half of 1, is a minimax polynomial (relative error 8e-8), and the whole number goes into its exponent. */
 static inline vfloat vexp2(vfloat x)

@@ -2,8 +2,19 @@
 #include "base/size.h"
 #include "ops/matmul_internal.h"
 
-/* Bytes of x that should stay in a core's cache while the panels of w pass by; w is read once for each such block. */
-#define BLOCK_BYTES ((size_t)4 << 20)
+/* A way to multiply: the option that tells the kernel, the most rows and the panels of one tile, and how many bytes of
+ * x should stay in a core's cache while the panels of w pass by. w comes from further away once for each such block,
+ * which matters the more, the faster the products are. */
+struct method {
+    const char *option;
+    size_t rows, panels, block_bytes;
+};
+
+#define VECTOR_BLOCK ((size_t)640 << 10)
+#define AMX_BLOCK    ((size_t)4 << 20)
+
+/* So few rows are one block: w then comes from memory, and should do so once only. */
+#define FEW_ROWS 256
 
 /* How the rows are shared out. In a tuning `tile` is the most rows of a tile, `block` the number of tiles whose rows of
  * x stay in the cache. */
@@ -18,27 +29,25 @@ static struct cut cut_rows(const struct plan *plan, const struct step *step, siz
     size_t blocks;
     struct cut cut = {.tiles = size_ceil_div(s.rows, max_height)};
     cut.height = size_ceil_div(s.rows, cut.tiles);
-    blocks = size_ceil_div(s.rows * row_bytes, size_max(block_bytes, cut.height * row_bytes));
+    blocks = s.rows <= FEW_ROWS ? 1 : size_ceil_div(s.rows * row_bytes, size_max(block_bytes, cut.height * row_bytes));
     cut.block = size_ceil_div(cut.tiles, blocks);
     return cut;
 }
 
-/* Tiles of at most `max_height` rows and `panels_each` panels; `name` is the option that says how they are multiplied.
- */
 static size_t launch_tiles(const struct plan *plan, const struct step *step, const struct facts *facts,
-                           size_t max_height, size_t panels_each, const char *name, struct launch *out)
+                           const struct method *m, struct launch *out)
 {
     const struct matmul_shape s = matmul_shape(plan, step);
-    const struct cut cut = cut_rows(plan, step, step->tuning.tile ? step->tuning.tile : max_height, BLOCK_BYTES);
-    size_t panels = size_ceil_div(s.n, panels_each * PANEL_VECTORS * facts->vector_width);
+    const struct cut cut = cut_rows(plan, step, step->tuning.tile ? step->tuning.tile : m->rows, m->block_bytes);
+    size_t panels = size_ceil_div(s.n, m->panels * PANEL_VECTORS * facts->vector_width);
 
     out[0] = make_launch("matmul_panel", "matmul_panel", facts, 1, (size_t[]){cut.tiles * panels, 1, 1});
     add_option(&out[0], "VECTOR", facts->vector_width);
     add_option(&out[0], "HEIGHT", cut.height);
     add_option(&out[0], "K", s.k);
-    add_option(&out[0], "PANELS", panels_each);
+    add_option(&out[0], "PANELS", m->panels);
     add_option(&out[0], "ACTIVATION", step->activation);
-    add_option(&out[0], name, 1);
+    add_option(&out[0], m->option, 1);
     add_arg(&out[0], arg_tensor(step->input[0]));
     add_arg(&out[0], arg_tensor(step->weight[0]));
     add_arg(&out[0], arg_tensor(step->weight[1]));
@@ -50,18 +59,18 @@ static size_t launch_tiles(const struct plan *plan, const struct step *step, con
     return 1;
 }
 
-/* A few heights, each with so many rows of x to a block that they take 4 MB, 1 MB and a quarter of it. Tiles that come
- * out alike are measured once. */
-static size_t tile_candidates(const struct plan *plan, const struct step *step, size_t max_height,
+/* A few heights, each with a quarter, once and four times that much of x in a block. Tiles that come out alike are
+ * measured once. */
+static size_t tile_candidates(const struct plan *plan, const struct step *step, const struct method *m,
                               struct tuning *candidates)
 {
-    const size_t chosen = cut_rows(plan, step, max_height, BLOCK_BYTES).block;
+    const size_t chosen = cut_rows(plan, step, m->rows, m->block_bytes).block;
     size_t count = 0, tiles = 0, height;
     add_candidate(candidates, &count, (struct tuning){0});
-    for (size_t k = 0; (height = tile_candidate(max_height, k)) > 0; k++) {
+    for (size_t k = 0; (height = tile_candidate(m->rows, k)) > 0; k++) {
         if (cut_rows(plan, step, height, 0).tiles == tiles)
             continue;
-        for (size_t bytes = BLOCK_BYTES / 16; bytes <= BLOCK_BYTES; bytes *= 4) {
+        for (size_t bytes = m->block_bytes / 4; bytes <= 4 * m->block_bytes; bytes *= 4) {
             const struct cut cut = cut_rows(plan, step, height, bytes);
             tiles = cut.tiles;
             if (k > 0 || cut.block != chosen)
@@ -80,16 +89,23 @@ static bool fits_pairs(const struct plan *plan, const struct step *step)
     return x->number == NUMBER_F32 || x->cols % 2 == 0;
 }
 
+static struct method vector_method(const struct facts *facts, const char *option)
+{
+    return (struct method){.option = option, .rows = vector_rows(facts), .panels = 1, .block_bytes = VECTOR_BLOCK};
+}
+
 static size_t launch_panel(const struct plan *plan, const struct step *step, const struct facts *facts,
                            struct launch *out)
 {
-    return launch_tiles(plan, step, facts, vector_rows(facts), 1, "FMA", out);
+    const struct method method = vector_method(facts, "FMA");
+    return launch_tiles(plan, step, facts, &method, out);
 }
 
 static size_t vector_candidates(const struct plan *plan, const struct step *step, const struct facts *facts,
                                 struct tuning *candidates)
 {
-    return tile_candidates(plan, step, vector_rows(facts), candidates);
+    const struct method method = vector_method(facts, "");
+    return tile_candidates(plan, step, &method, candidates);
 }
 
 const struct variant MATMUL_PANEL = {.name = "panel",
@@ -106,7 +122,8 @@ const struct variant MATMUL_PANEL = {.name = "panel",
 static size_t launch_dot(const struct plan *plan, const struct step *step, const struct facts *facts,
                          struct launch *out)
 {
-    return launch_tiles(plan, step, facts, vector_rows(facts), 1, "BF16_DOT", out);
+    const struct method method = vector_method(facts, "BF16_DOT");
+    return launch_tiles(plan, step, facts, &method, out);
 }
 
 const struct variant MATMUL_BF16_DOT = {.name = "bf16_dot",
@@ -127,26 +144,30 @@ static bool fits_amx(const struct plan *plan, const struct step *step)
     return plan->tensors[step->input[0]].cols % 32 == 0;
 }
 
-#define AMX_ROWS 32 /* two registers of 16 */
-#define AMX_PANELS                                                                                                     \
-    8 /* past which the x of a tile goes from the first cache; fewer where cores would wait for the last */
+/* Two registers of rows. A tile's x goes from the core's first cache past several panels, but not so many that cores
+ * would wait for the last tile. */
+static struct method amx_method(const struct plan *plan, const struct step *step, const struct facts *facts)
+{
+    const struct matmul_shape s = matmul_shape(plan, step);
+    struct method method = {.option = "AMX", .rows = 32, .panels = 8, .block_bytes = AMX_BLOCK};
+    const size_t tiles = size_ceil_div(s.rows, method.rows), panels = size_ceil_div(s.n, PANEL_VECTORS * 16);
+    while (method.panels > 1 && tiles * size_ceil_div(panels, method.panels) < 64 * facts->units)
+        method.panels /= 2;
+    return method;
+}
 
 static size_t launch_amx(const struct plan *plan, const struct step *step, const struct facts *facts,
                          struct launch *out)
 {
-    const struct matmul_shape s = matmul_shape(plan, step);
-    const size_t tiles = size_ceil_div(s.rows, AMX_ROWS), panels = size_ceil_div(s.n, PANEL_VECTORS * 16);
-    size_t each = AMX_PANELS;
-    while (each > 1 && tiles * size_ceil_div(panels, each) < 64 * facts->units)
-        each /= 2;
-    return launch_tiles(plan, step, facts, AMX_ROWS, each, "AMX", out);
+    const struct method method = amx_method(plan, step, facts);
+    return launch_tiles(plan, step, facts, &method, out);
 }
 
 static size_t amx_candidates(const struct plan *plan, const struct step *step, const struct facts *facts,
                              struct tuning *candidates)
 {
-    (void)facts;
-    return tile_candidates(plan, step, AMX_ROWS, candidates);
+    const struct method method = amx_method(plan, step, facts);
+    return tile_candidates(plan, step, &method, candidates);
 }
 
 const struct variant MATMUL_AMX = {.name = "amx",
