@@ -7,7 +7,8 @@ void read_facts(cl_device_id id, struct facts *facts)
 {
     cl_device_type type = 0;
     cl_bool compiler = CL_FALSE;
-    cl_ulong memory = 0, max_alloc = 0;
+    cl_ulong memory = 0, max_alloc = 0, local_memory = 0;
+    cl_device_local_mem_type local_type = CL_GLOBAL;
     cl_uint align_bits = 0, vector_width = 0, units = 0;
     size_t group = 1, items[16] = {0}; /* the specification asks for 3 axes at least */
 
@@ -15,6 +16,8 @@ void read_facts(cl_device_id id, struct facts *facts)
     clGetDeviceInfo(id, CL_DEVICE_COMPILER_AVAILABLE, sizeof compiler, &compiler, NULL);
     clGetDeviceInfo(id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof memory, &memory, NULL);
     clGetDeviceInfo(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof max_alloc, &max_alloc, NULL);
+    clGetDeviceInfo(id, CL_DEVICE_LOCAL_MEM_TYPE, sizeof local_type, &local_type, NULL);
+    clGetDeviceInfo(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local_memory, &local_memory, NULL);
     clGetDeviceInfo(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN, sizeof align_bits, &align_bits, NULL);
     clGetDeviceInfo(id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL);
     clGetDeviceInfo(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof vector_width, &vector_width, NULL);
@@ -26,6 +29,7 @@ void read_facts(cl_device_id id, struct facts *facts)
                             .has_compiler = compiler == CL_TRUE,
                             .units = units ? units : 1,
                             .max_work_group = group ? group : 1,
+                            .local_memory = local_type == CL_LOCAL ? (size_t)local_memory : 0,
                             .vector_width = vector_width,
                             .buffer_align = align_bits > 8 * 64 ? align_bits / 8 : 64,
                             .memory = memory,
