@@ -14,7 +14,7 @@ struct method {
 #define AMX_BLOCK    ((size_t)4 << 20)
 
 /* So few rows are one block: w then comes from memory, and should do so once only. */
-#define FEW_ROWS 256
+#define FEW_ROWS 320
 
 /* How the rows are shared out. In a tuning `tile` is the most rows of a tile, `block` the number of tiles whose rows of
  * x stay in the cache. */
