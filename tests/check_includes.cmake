@@ -14,7 +14,7 @@ set(MAY_USE_device base vitcl.h)
 set(MAY_USE_plan base model vitcl.h)
 set(MAY_USE_ops base model plan vitcl.h)
 set(MAY_USE_run base image model device plan ops vitcl.h)
-set(MAY_USE_vitcl.c base image model device plan ops run vitcl.h)
+set(MAY_USE_api base image model device plan ops run vitcl.h)
 set(MAY_USE_cli vitcl.h)
 
 set(CALLS "(^|[^A-Za-z0-9_])(v?printf|v?dprintf|puts|putchar|perror|exit|_exit|_Exit|quick_exit|abort|assert) *[(]")
