@@ -11,7 +11,7 @@ void select_and_place(struct plan *plan, const struct facts *facts, const char *
 {
     vitcl_error err;
     assert_ok(ops_select(plan, facts, overrides, &err), &err);
-    assert_ok(plan_place(plan, facts->buffer_align, &err), &err);
+    assert_ok(plan_place(plan, facts->buffer_align, 0, &err), &err);
 }
 
 static void add_names(struct text *text, const struct plan *plan, const int *tensors, size_t count, const char **before)

@@ -34,7 +34,7 @@ size_t run_size_of(const struct run *run, size_t output)
 {
     const struct plan *plan = &run->session->plan;
     int tensor = plan->outputs[output];
-    return tensor == NO_TENSOR ? 0 : plan->tensors[tensor].rows * plan->tensors[tensor].cols / run->batch;
+    return tensor == NO_TENSOR ? 0 : plan_image_bytes(plan, tensor, 1) / sizeof(float);
 }
 
 void run_submit(struct run *run, size_t which, size_t count)

@@ -61,6 +61,7 @@ static int spread_out(struct plan *plan, size_t align)
         offset = size_round_up(offset + tensor->bytes + GAP, align);
     }
     plan->arena_bytes = offset;
+    plan->segment_count = 1;
     arena = plan_add_tensor(plan, "arena", (size_t[]){1, 1}, 2);
     plan->tensors[arena].bytes = offset;
     return arena;

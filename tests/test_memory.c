@@ -4,7 +4,7 @@
  * outputs, after it has checked that what it reads still bears its stamp. It knows nothing of lifetimes. Played
  * are the plans of all fixtures, hundreds of random ones, and one that is laid out by hand. Besides: every offset is
  * aligned, the arena ends where its last tensor ends, holds what any one step writes, and is no larger than all tensors
- * apart.
+ * apart. Where a buffer has a largest size, all of this holds for several of them in a row, and no tensor lies in two.
  */
 #include "base/size.h"
 #include "fixture.h"
@@ -117,13 +117,38 @@ static void check_size(const struct plan *plan, size_t align)
     assert_true(plan->arena_bytes >= most_written(plan));
 }
 
-/* Places the plan and plays it. */
-static void place_and_play(struct plan *plan, size_t align)
+/* The segments follow one another, none is larger than `most`, and each tensor lies in its own. */
+static void check_segments(const struct plan *plan, size_t align, size_t most)
+{
+    size_t end = 0;
+    for (size_t i = 0; i < plan->segment_count; i++) {
+        const struct segment segment = plan_segment(plan, i);
+        assert_int_equal(segment.first, end);
+        assert_true(segment.bytes > 0 && (!most || segment.bytes <= most));
+        end = size_round_up(segment.first + segment.bytes, align);
+    }
+    assert_int_equal(plan->arena_bytes, end);
+    for (size_t t = 0; t < plan->tensor_count; t++)
+        assert_true(plan->tensors[t].weight || plan->tensors[t].segment < plan->segment_count);
+}
+
+static size_t largest_tensor(const struct plan *plan)
+{
+    size_t most = 0;
+    for (size_t t = 0; t < plan->tensor_count; t++)
+        if (!plan->tensors[t].weight)
+            most = size_max(most, plan->tensors[t].bytes);
+    return most;
+}
+
+/* Places the plan and plays it, in buffers of at most `most` bytes; 0: of any size. */
+static void place_and_play_in(struct plan *plan, size_t align, size_t most)
 {
     vitcl_error err;
     struct arena arena = {.plan = plan, .align = align};
-    assert_ok(plan_place(plan, align, &err), &err);
+    assert_ok(plan_place(plan, align, most, &err), &err);
     check_size(plan, align);
+    check_segments(plan, align, most);
     arena.units = plan->arena_bytes / align;
     arena.stamp = calloc(arena.units + 1, sizeof *arena.stamp);
     assert_non_null(arena.stamp);
@@ -136,6 +161,17 @@ static void place_and_play(struct plan *plan, size_t align)
         if (plan->tensors[t].keep)
             read_tensor(&arena, (int)t, plan->step_count);
     free(arena.stamp);
+}
+
+/* In buffers that just hold the largest tensor, in larger ones, and last in a single one. */
+static void place_and_play(struct plan *plan, size_t align)
+{
+    const size_t most = size_round_up(largest_tensor(plan), align);
+    place_and_play_in(plan, align, most);
+    place_and_play_in(plan, align, most + most / 3);
+    place_and_play_in(plan, align, 3 * most);
+    place_and_play_in(plan, align, 0);
+    assert_true(plan->segment_count <= 1);
 }
 
 /* ---- plans made by hand ------------------------------------------------------------------------------------------ */
@@ -169,7 +205,8 @@ static int add_step(struct plan *plan, int input, int second_input, int output, 
  */
 static void test_by_hand(void **state)
 {
-    static const size_t sizes[] = {1, 4, 2, 3, 1}, offsets[] = {4, 0, 7, 4, 7};
+    static const size_t sizes[] = {1, 4, 2, 3, 1}, offsets[] = {4, 0, 7, 4, 7}, split[] = {4, 0, 8, 4, 7};
+    vitcl_error err;
     struct plan plan = {0};
     (void)state;
     for (size_t i = 0; i < COUNT(sizes); i++)
@@ -186,6 +223,16 @@ static void test_by_hand(void **state)
     assert_int_equal(plan.tensors[0].last_use, 0);
     assert_int_equal(plan.tensors[1].last_use, 3);
     assert_int_equal(plan.tensors[4].last_use, 4);
+
+    /* In segments of 4 units: b; d and e, with a under d; c, which does not fit behind d any more. */
+    place_and_play_in(&plan, 128, 128 * 4 + 127);
+    for (size_t i = 0; i < COUNT(sizes); i++)
+        assert_int_equal(plan.tensors[i].offset, 128 * split[i]);
+    assert_int_equal(plan.segment_count, 3);
+    assert_int_equal(plan.arena_bytes, 128 * 10);
+    assert_int_equal(plan_place(&plan, 128, 128 * 4 - 1, &err), VITCL_ERROR_MEMORY);
+    assert_contains(err.message, "t has 512 bytes");
+    assert_contains(err.message, "at most 511");
     plan_free(&plan);
 }
 
@@ -261,7 +308,7 @@ static void test_too_large(void **state)
     for (size_t i = 0; i < 3; i++)
         add_tensor(&plan, most);
     add_step(&plan, 0, 1, 2, NO_TENSOR);
-    assert_int_equal(plan_place(&plan, 4096, &err), VITCL_ERROR_MEMORY);
+    assert_int_equal(plan_place(&plan, 4096, 0, &err), VITCL_ERROR_MEMORY);
     assert_non_null(strstr(err.message, "address space"));
     plan_free(&plan);
 }

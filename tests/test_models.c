@@ -34,7 +34,7 @@ static void fill(struct run *run, const struct request *request)
     fixture_fill(f, inputs.pixels, request->batch);
     for (size_t i = 0; i < request->batch && f->grids; i++)
         assert_ok(inputs_set_grid(&inputs, request, i, fixture_grid(f, i), &err), &err);
-    inputs_copy(&inputs, &run->reference, request->batch);
+    inputs_copy(&inputs, &run->reference, 0, request->batch);
     inputs_destroy(&inputs);
 }
 
@@ -46,7 +46,7 @@ static void run_open(struct run *run, const char *folder, size_t batch)
     fixture_open(f, folder);
     request = fixture_request(f, batch);
     assert_ok(plan_build(&run->plan, &request, &err), &err);
-    assert_ok(plan_place(&run->plan, 64, &err), &err);
+    assert_ok(plan_place(&run->plan, 64, 0, &err), &err);
     assert_ok(reference_create(&run->reference, &run->plan, &err), &err);
     fill(run, &request);
 }
@@ -275,51 +275,12 @@ static void test_rounded_weights_show(void **state)
     fixture_close(&bfloat);
 }
 
-/* ---- a device that is too small ---- */
-
-/* What does not fit is refused with the largest batch that does. */
-static void test_too_large(void **state)
-{
-    struct fixture f;
-    struct plan plan;
-    struct request request;
-    struct facts facts = {.is_cpu = true, .max_work_group = 64, .buffer_align = 64, .memory = 1u << 30};
-    size_t fitting = 0;
-    vitcl_error err;
-    (void)state;
-
-    fixture_open(&f, "vit/cls");
-    request = fixture_request(&f, 100);
-    assert_ok(plan_for(&plan, &request, &facts, &err), &err);
-    facts.max_alloc = plan.arena_bytes / 3;
-    assert_int_equal(check_fit(&plan, &request, &facts, &err), VITCL_ERROR_MEMORY);
-    assert_contains(err.message, "batch 100 needs");
-    assert_non_null(strstr(err.message, "a batch of "));
-    assert_int_equal(sscanf(strstr(err.message, "a batch of "), "a batch of %zu fits", &fitting), 1);
-    plan_free(&plan);
-    for (request.batch = fitting; request.batch <= fitting + 1; request.batch++) {
-        assert_ok(plan_for(&plan, &request, &facts, &err), &err);
-        assert_int_equal(check_fit(&plan, &request, &facts, &err),
-                         request.batch == fitting ? VITCL_OK : VITCL_ERROR_MEMORY);
-        plan_free(&plan);
-    }
-    facts.max_alloc = facts.memory;
-    request.batch = 1;
-    assert_ok(plan_for(&plan, &request, &facts, &err), &err);
-    facts.memory = plan.weight_bytes + plan.arena_bytes / 2; /* the weights fit, one image does not */
-    assert_int_equal(check_fit(&plan, &request, &facts, &err), VITCL_ERROR_MEMORY);
-    assert_contains(err.message, "no batch fits");
-    plan_free(&plan);
-    fixture_close(&f);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stored_batch),        cmocka_unit_test(test_larger_batch),
         cmocka_unit_test(test_names_do_not_matter), cmocka_unit_test(test_rounded_weights_show),
         cmocka_unit_test(test_batches_of_families), cmocka_unit_test(test_grids),
-        cmocka_unit_test(test_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

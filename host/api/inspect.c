@@ -17,7 +17,7 @@ static vitcl_status fill_batch(vitcl_session *session, const float *pixel_values
         TRY(fail(error, VITCL_ERROR_ARGUMENT, "a session without a device is the reference itself"));
     image = session_image_size(session->session);
     pixels = session_next_pixels(session->session);
-    batch = session->session->plan.geometry.batch;
+    batch = session->session->plan.images;
     TRY(check_grids(session, grids, count, error));
     for (size_t i = 0; i < batch; i++) {
         memcpy(pixels + i * image, pixel_values + i % count * image, image * sizeof *pixels);

@@ -36,7 +36,7 @@ void vitcl_session_destroy(vitcl_session **session)
 
 static vitcl_status check_count(const vitcl_session *session, size_t count, vitcl_error *error)
 {
-    size_t batch = session->session->plan.geometry.batch;
+    size_t batch = session->session->plan.images;
     if (count == 0 || count > batch)
         return fail(error, VITCL_ERROR_ARGUMENT, "count: %zu images; this session takes 1 to %zu", count, batch);
     if (!session_next_pixels(session->session))

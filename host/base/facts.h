@@ -11,14 +11,15 @@ struct facts {
     bool is_cpu;
     bool has_compiler;
     size_t units;          /* cores that run work-groups side by side */
+    size_t clock_mhz;      /* of these; 0 unknown */
     size_t max_work_group; /* work-items */
     size_t local_memory;   /* bytes that a work-group shares on the chip; 0: they lie in global memory, as on CPUs */
     size_t vector_width;   /* floats in one of its vector registers; 0 or 1: it has none, as most GPUs */
     bool bf16_dot;         /* a CPU's vdpbf16ps works; known after device_probe_bf16 */
     bool bf16_tiles;       /* its tdpbf16ps, likewise */
     size_t buffer_align;   /* bytes: where a part of a buffer may begin */
-    uint64_t memory;       /* bytes of global memory */
-    uint64_t max_alloc;    /* bytes of the largest buffer */
+    uint64_t memory;       /* bytes of global memory; 0 unknown */
+    uint64_t max_alloc;    /* bytes of the largest buffer; 0 unknown */
 };
 
 #endif

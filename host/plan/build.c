@@ -129,6 +129,7 @@ vitcl_status plan_build(struct plan *plan, const struct request *request, vitcl_
     plan->position = plan->lengths = NO_TENSOR;
     plan->precision = request->precision;
     set_geometry(&plan->geometry, request);
+    plan->images = request->batch;
 
     x = build_embedding(&b, weights);
     if (weights->pre_norm.weight.parts)

@@ -36,8 +36,12 @@ static void add_heading(struct text *text, const struct plan *plan)
     else
         text_add(text, "batch %zu: images of %zux%zu, %zux%zu", g->batch, g->image_width, g->image_height,
                  g->grid_width, g->grid_height);
-    text_add(text, " patches of %zux%zu, %zu tokens, width %zu, %zu heads of %zu\n\n", g->patch_width, g->patch_height,
+    text_add(text, " patches of %zux%zu, %zu tokens, width %zu, %zu heads of %zu\n", g->patch_width, g->patch_height,
              g->tokens, g->width, g->heads, g->head_size);
+    if (plan_passes(plan) > 1)
+        text_add(text, "%zu images run in %zu passes of this plan, so that no launch takes long\n", plan->images,
+                 plan_passes(plan));
+    text_add(text, "\n");
 }
 
 static void add_tuning(struct text *text, const struct step *step)
@@ -100,8 +104,11 @@ static void add_totals(struct text *text, const struct plan *plan)
             apart += plan->tensors[t].bytes;
     text_add(text, "\ntotals: %zu steps, %.3f GFLOP (%.3f per image), %.1f MB moved\n", plan->step_count, flops / 1e9,
              flops / 1e9 / (double)plan->geometry.batch, moved / MEGA);
-    text_add(text, "memory: weights %.1f MB, activations %.1f MB in one arena (%.1f MB without sharing)\n",
-             (double)plan->weight_bytes / MEGA, (double)plan->arena_bytes / MEGA, (double)apart / MEGA);
+    text_add(text, "memory: weights %.1f MB, activations %.1f MB in one arena", (double)plan->weight_bytes / MEGA,
+             (double)plan->arena_bytes / MEGA);
+    if (plan->segment_count > 1)
+        text_add(text, " of %zu buffers", plan->segment_count);
+    text_add(text, " (%.1f MB without sharing)\n", (double)apart / MEGA);
 }
 
 /* One line per operation that the plan has: its variant, and why. */

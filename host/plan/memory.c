@@ -1,9 +1,12 @@
-/* memory.c - lays all activations of a plan into one arena.
+/* memory.c - lays all activations of a plan into one arena, which may have to be several buffers.
  *
  * Two tensors may share bytes when no step needs both. The largest tensor is placed first, each at the lowest offset
  * where it meets no tensor that lives at the same time: the greedy-by-size rule of Pisarchyk and Lee, "Efficient
  * Memory Management for Deep Neural Net Inference". A tensor may also take the very place of one that its producer
  * reads for the last time, element by element (`reuse`): then both are placed as one.
+ *
+ * Where a buffer has a largest size, offsets are first given as if the arena were so many buffers of that size in a
+ * row, none of whose borders a tensor may cross; then each buffer ends where its last tensor ends.
  */
 #include "base/size.h"
 #include "plan/plan.h"
@@ -43,6 +46,21 @@ static int root_of(const struct plan *plan, int t)
     }
 }
 
+struct segment plan_segment(const struct plan *plan, size_t number)
+{
+    struct segment segment = {.first = SIZE_MAX};
+    size_t end = 0;
+    for (size_t t = 0; t < plan->tensor_count; t++) {
+        const struct tensor *tensor = &plan->tensors[t];
+        if (tensor->weight || tensor->segment != number)
+            continue;
+        segment.first = size_min(segment.first, tensor->offset);
+        end = size_max(end, tensor->offset + tensor->bytes);
+    }
+    segment.bytes = end - segment.first;
+    return segment;
+}
+
 static int larger_first(const void *left, const void *right)
 {
     const struct block *a = left, *b = right;
@@ -75,8 +93,14 @@ static size_t collect(const struct plan *plan, struct block *blocks, size_t alig
     return count;
 }
 
+/* The offset, or the next one at which so many bytes cross no border between segments of `most` bytes. */
+static size_t inside_segment(size_t offset, size_t bytes, size_t most)
+{
+    return most && offset % most + bytes > most ? size_round_up(offset, most) : offset;
+}
+
 /* The lowest offset at which a block meets none of the `placed` ones, which are sorted by offset. */
-static size_t lowest_gap(struct block *const *placed, size_t count, const struct block *block)
+static size_t lowest_gap(struct block *const *placed, size_t count, const struct block *block, size_t most)
 {
     size_t offset = 0;
     for (size_t i = 0; i < count; i++) {
@@ -84,7 +108,7 @@ static size_t lowest_gap(struct block *const *placed, size_t count, const struct
             continue;
         if (placed[i]->offset >= offset + block->bytes)
             break;
-        offset = size_max(offset, placed[i]->offset + placed[i]->bytes);
+        offset = inside_segment(size_max(offset, placed[i]->offset + placed[i]->bytes), block->bytes, most);
     }
     return offset;
 }
@@ -97,9 +121,35 @@ static void insert_sorted(struct block **placed, size_t count, struct block *blo
     placed[i] = block;
 }
 
-vitcl_status plan_place(struct plan *plan, size_t align, vitcl_error *err)
+/* Gives each block's tensor its place; the blocks are sorted by offset. */
+static void close_segments(struct plan *plan, struct block *const *placed, size_t count, size_t most)
+{
+    size_t first = 0; /* of this segment */
+    plan->arena_bytes = plan->segment_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct block *block = placed[i];
+        struct tensor *tensor = &plan->tensors[block->tensor];
+        if (i == 0 || (most && block->offset / most != placed[i - 1]->offset / most)) {
+            first = plan->arena_bytes;
+            plan->segment_count++;
+        }
+        tensor->segment = plan->segment_count - 1;
+        tensor->offset = first + (most ? block->offset % most : block->offset);
+        plan->arena_bytes = size_max(plan->arena_bytes, tensor->offset + block->bytes);
+    }
+}
+
+static vitcl_status fail_too_large(const struct plan *plan, const struct block *block, size_t most, vitcl_error *err)
+{
+    return fail(err, VITCL_ERROR_MEMORY,
+                "%s has %zu bytes in a batch of %zu; the device takes at most %zu in one buffer",
+                plan->tensors[block->tensor].name, block->bytes, plan->geometry.batch, most);
+}
+
+vitcl_status plan_place(struct plan *plan, size_t align, size_t most, vitcl_error *err)
 {
     vitcl_status status = VITCL_OK;
+    const size_t segment = most / align * align;
     struct block *blocks = calloc(plan->tensor_count + 1, sizeof *blocks);
     struct block **placed = calloc(plan->tensor_count + 1, sizeof(struct block *));
     size_t count;
@@ -109,19 +159,23 @@ vitcl_status plan_place(struct plan *plan, size_t align, vitcl_error *err)
     find_lifetimes(plan);
     count = collect(plan, blocks, align);
     qsort(blocks, count, sizeof *blocks, larger_first);
-    plan->arena_bytes = 0;
     for (size_t i = 0; i < count; i++) {
         size_t end;
-        blocks[i].offset = lowest_gap(placed, i, &blocks[i]);
+        if (most && blocks[i].bytes > segment)
+            TRY(fail_too_large(plan, &blocks[i], most, err));
+        blocks[i].offset = lowest_gap(placed, i, &blocks[i], segment);
         if (!size_add(blocks[i].offset, blocks[i].bytes, &end))
             TRY(fail(err, VITCL_ERROR_MEMORY, "the plan's activations do not fit into this machine's address space"));
         insert_sorted(placed, i, &blocks[i]);
-        plan->tensors[blocks[i].tensor].offset = blocks[i].offset;
-        plan->arena_bytes = size_max(plan->arena_bytes, end);
     }
-    for (size_t t = 0; t < plan->tensor_count; t++)
-        if (!plan->tensors[t].weight)
-            plan->tensors[t].offset = plan->tensors[root_of(plan, (int)t)].offset;
+    close_segments(plan, placed, count, segment);
+    for (size_t t = 0; t < plan->tensor_count; t++) {
+        const struct tensor *root = &plan->tensors[root_of(plan, (int)t)];
+        if (plan->tensors[t].weight)
+            continue;
+        plan->tensors[t].offset = root->offset;
+        plan->tensors[t].segment = root->segment;
+    }
 done:
     free(blocks);
     free(placed);

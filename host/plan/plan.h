@@ -49,6 +49,7 @@ struct tensor {
                                     element; NO_TENSOR */
     size_t bytes;                /* with padding */
     size_t offset;               /* in the arena; activations only */
+    size_t segment;              /* of the arena, in which the tensor lies as a whole */
 };
 
 enum op {
@@ -133,6 +134,7 @@ struct computed {
 
 struct plan {
     struct geometry geometry;
+    size_t images; /* of a whole run: the batch, or more where it takes several passes of the plan (run/fit.c) */
     vitcl_precision precision;
     struct step *steps;
     size_t step_count, step_capacity;
@@ -144,6 +146,7 @@ struct plan {
     int pixels, position, lengths;
     int outputs[OUTPUT_COUNT]; /* tensors; NO_TENSOR where not asked for */
     size_t arena_bytes;        /* after plan_place */
+    size_t segment_count;      /* buffers that the arena consists of */
     size_t weight_bytes;       /* on the device, as float */
 };
 
@@ -175,11 +178,22 @@ size_t number_bytes(enum number number);
 /* tensors.c: room for a weight [rows,cols] that the plan owns; NULL when memory is out. */
 struct computed *plan_add_computed(struct plan *plan, size_t rows, size_t cols);
 
-/* memory.c: finds every activation's lifetime and lays all of them into one arena, each at a multiple of `align`. */
-vitcl_status plan_place(struct plan *plan, size_t align, vitcl_error *err);
+/* memory.c: finds every activation's lifetime and lays all of them into one arena, each at a multiple of `align`. The
+ * arena consists of segments of at most `most` bytes, 0 for any number. A tensor that is larger than that is
+ * VITCL_ERROR_MEMORY. */
+vitcl_status plan_place(struct plan *plan, size_t align, size_t most, vitcl_error *err);
+
+/* memory.c: where segment number 0 <= number < segment_count begins in the arena, and how many bytes it has. */
+struct segment {
+    size_t first, bytes;
+};
+struct segment plan_segment(const struct plan *plan, size_t number);
 
 /* describe.c: the whole plan as text, which the caller frees. */
 vitcl_status plan_describe(const struct plan *plan, char **text, vitcl_error *err);
+
+/* tensors.c: how often the plan runs for all images of a run. */
+size_t plan_passes(const struct plan *plan);
 
 /* tensors.c: bytes of the first `count` images of an activation [B,..], without padding. */
 size_t plan_image_bytes(const struct plan *plan, int tensor, size_t count);

@@ -120,6 +120,11 @@ struct computed *plan_add_computed(struct plan *plan, size_t rows, size_t cols)
     return c;
 }
 
+size_t plan_passes(const struct plan *plan)
+{
+    return size_ceil_div(plan->images, plan->geometry.batch);
+}
+
 size_t plan_image_bytes(const struct plan *plan, int tensor, size_t count)
 {
     const struct tensor *t = &plan->tensors[tensor];

@@ -65,7 +65,7 @@ static vitcl_status feed(struct bench *b, size_t first, size_t count, vitcl_erro
 /* Answers images from `first` on, as many as the session's batch has, into `outputs`. */
 static vitcl_status answer(struct bench *b, size_t first, float *const *outputs, vitcl_error *err)
 {
-    const size_t count = b->session->plan.geometry.batch;
+    const size_t count = b->session->plan.images;
     float *to[OUTPUT_COUNT];
     vitcl_status status;
     for (size_t k = 0; k < OUTPUT_COUNT; k++)

@@ -12,10 +12,10 @@ struct prepared {
 struct executor {
     const struct plan *plan;
     struct device *device;
-    struct host_pages pages; /* holds the large weights, where the device takes them from there */
-    struct buffer *arena;
+    struct host_pages pages;   /* holds the large weights, where the device takes them from there */
+    struct buffer **segments;  /* [segment_count] of the arena */
     struct buffer *gemm_temp;  /* CLBlast's workspace, shared by all steps; NULL where none is needed */
-    struct buffer **buffers;   /* [tensor_count]: slices of the arena, or weights */
+    struct buffer **buffers;   /* [tensor_count]: slices of the segments, or weights */
     struct prepared *launches; /* of all steps, in order */
     size_t *first_launch;      /* [step_count + 1]: where each step's launches begin */
 };

@@ -4,24 +4,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct pair {
+/* What a pass brings of an input. */
+struct part {
     int tensor;
-    float *memory;
+    const float *memory;
+    size_t bytes;
 };
 
-/* A plan's input tensors beside their memory. */
-static void list(const struct inputs *inputs, const struct plan *plan, struct pair pairs[3])
+/* `count` images from the first'th on. Every image of the batch has a length, also one that this pass does not have:
+ * what another tensor left at its place would send a kernel anywhere. */
+static struct part part_of(const struct plan *plan, int tensor, const float *memory, size_t first, size_t count)
 {
-    pairs[0] = (struct pair){plan->pixels, inputs->pixels};
-    pairs[1] = (struct pair){plan->position, inputs->position};
-    pairs[2] = (struct pair){plan->lengths, inputs->lengths};
+    if (tensor == NO_TENSOR)
+        return (struct part){.tensor = NO_TENSOR};
+    if (tensor == plan->lengths)
+        count = plan->geometry.batch;
+    return (struct part){tensor, memory + plan_image_bytes(plan, tensor, first) / sizeof *memory,
+                         plan_image_bytes(plan, tensor, count)};
 }
 
-/* What a run of `count` images brings of an input. Every image has a length, also one that this run does not have: what
- * another tensor left at its place would send a kernel anywhere. */
-static size_t bytes_to_bring(const struct plan *plan, int tensor, size_t count)
+static void list(const struct inputs *inputs, const struct plan *plan, size_t first, size_t count, struct part parts[3])
 {
-    return plan_image_bytes(plan, tensor, tensor == plan->lengths ? plan->geometry.batch : count);
+    parts[0] = part_of(plan, plan->pixels, inputs->pixels, first, count);
+    parts[1] = part_of(plan, plan->position, inputs->position, first, count);
+    parts[2] = part_of(plan, plan->lengths, inputs->lengths, first, count);
+}
+
+/* Images that inputs and outputs have room for: whole passes. */
+static size_t room_of(const struct plan *plan)
+{
+    return plan_passes(plan) * plan->geometry.batch;
 }
 
 vitcl_status batch_allocate(const struct plan *plan, int tensor, float **memory, vitcl_error *err)
@@ -29,7 +41,7 @@ vitcl_status batch_allocate(const struct plan *plan, int tensor, float **memory,
     size_t bytes;
     if (tensor == NO_TENSOR)
         return VITCL_OK;
-    bytes = plan_image_bytes(plan, tensor, plan->geometry.batch);
+    bytes = plan_image_bytes(plan, tensor, room_of(plan));
     *memory = calloc(bytes, 1);
     return *memory ? VITCL_OK : fail_memory(err, bytes);
 }
@@ -41,7 +53,7 @@ vitcl_status inputs_create(struct inputs *inputs, const struct plan *plan, vitcl
     TRY(batch_allocate(plan, plan->pixels, &inputs->pixels, err));
     TRY(batch_allocate(plan, plan->position, &inputs->position, err));
     TRY(batch_allocate(plan, plan->lengths, &inputs->lengths, err));
-    for (size_t i = 0; inputs->lengths && i < plan->geometry.batch; i++)
+    for (size_t i = 0; inputs->lengths && i < room_of(plan); i++)
         inputs->lengths[i] = 1; /* of images that no run has had yet: nothing must divide by 0 */
 done:
     if (status != VITCL_OK)
@@ -82,24 +94,22 @@ vitcl_status inputs_set_grid(struct inputs *inputs, const struct request *reques
 }
 
 vitcl_status inputs_upload(const struct inputs *inputs, struct executor *executor, const struct plan *plan,
-                           size_t count, vitcl_error *err)
+                           size_t first, size_t count, vitcl_error *err)
 {
     vitcl_status status = VITCL_OK;
-    struct pair pairs[3];
-    list(inputs, plan, pairs);
+    struct part parts[3];
+    list(inputs, plan, first, count, parts);
     for (size_t i = 0; i < 3 && status == VITCL_OK; i++)
-        if (pairs[i].tensor != NO_TENSOR)
-            status = buffer_write(executor_buffer(executor, pairs[i].tensor), pairs[i].memory,
-                                  bytes_to_bring(plan, pairs[i].tensor, count), err);
+        if (parts[i].tensor != NO_TENSOR)
+            status = buffer_write(executor_buffer(executor, parts[i].tensor), parts[i].memory, parts[i].bytes, err);
     return status;
 }
 
-void inputs_copy(const struct inputs *inputs, struct reference *reference, size_t count)
+void inputs_copy(const struct inputs *inputs, struct reference *reference, size_t first, size_t count)
 {
-    struct pair pairs[3];
-    list(inputs, reference->plan, pairs);
+    struct part parts[3];
+    list(inputs, reference->plan, first, count, parts);
     for (size_t i = 0; i < 3; i++)
-        if (pairs[i].tensor != NO_TENSOR)
-            memcpy(reference->data[pairs[i].tensor], pairs[i].memory,
-                   bytes_to_bring(reference->plan, pairs[i].tensor, count));
+        if (parts[i].tensor != NO_TENSOR)
+            memcpy(reference->data[parts[i].tensor], parts[i].memory, parts[i].bytes);
 }

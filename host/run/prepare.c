@@ -49,7 +49,9 @@ static vitcl_status prepare_activation(struct executor *e, size_t t, vitcl_error
     const struct tensor *tensor = &e->plan->tensors[t];
     if (tensor->reuse != NO_TENSOR && e->plan->tensors[tensor->reuse].offset == tensor->offset)
         return buffer_share(&e->buffers[t], e->buffers[tensor->reuse], tensor->name, err);
-    return buffer_slice(&e->buffers[t], e->arena, tensor->offset, tensor->bytes, tensor->name, err);
+    return buffer_slice(&e->buffers[t], e->segments[tensor->segment],
+                        tensor->offset - plan_segment(e->plan, tensor->segment).first, tensor->bytes, tensor->name,
+                        err);
 }
 
 static size_t host_pages_bytes(const struct plan *plan)
@@ -61,13 +63,23 @@ static size_t host_pages_bytes(const struct plan *plan)
     return bytes;
 }
 
+static vitcl_status prepare_arena(struct executor *e, vitcl_error *err)
+{
+    vitcl_status status = VITCL_OK;
+    for (size_t i = 0; i < e->plan->segment_count; i++) {
+        TRY(buffer_create(&e->segments[i], e->device, plan_segment(e->plan, i).bytes, "arena of activations", err));
+        TRY(buffer_clear(e->segments[i], err));
+    }
+done:
+    return status;
+}
+
 static vitcl_status prepare_memory(struct executor *e, vitcl_error *err)
 {
     const struct plan *plan = e->plan;
     vitcl_status status;
     host_pages_open(&e->pages, e->device, host_pages_bytes(plan));
-    TRY(buffer_create(&e->arena, e->device, plan->arena_bytes, "arena of activations", err));
-    TRY(buffer_clear(e->arena, err));
+    TRY(prepare_arena(e, err));
     log_line(device_log(e->device), VITCL_LOG_PROGRESS, "uploading %.1f MB of weights",
              (double)plan->weight_bytes / 1e6);
     for (size_t t = 0; t < plan->tensor_count; t++) {
@@ -183,10 +195,11 @@ vitcl_status executor_create(struct executor **executor, struct device *device, 
         return fail_memory(err, sizeof *e);
     e->plan = plan;
     e->device = device;
+    e->segments = calloc(plan->segment_count, sizeof(struct buffer *));
     e->buffers = calloc(plan->tensor_count, sizeof(struct buffer *));
     e->launches = calloc(plan->step_count * MAX_LAUNCHES, sizeof *e->launches);
     e->first_launch = calloc(plan->step_count + 1, sizeof *e->first_launch);
-    if (!e->buffers || !e->launches || !e->first_launch)
+    if (!e->segments || !e->buffers || !e->launches || !e->first_launch)
         TRY(fail_memory(err, plan->step_count * MAX_LAUNCHES * sizeof *e->launches));
     TRY(prepare_memory(e, err));
     TRY(prepare_launches(e, err));
@@ -209,8 +222,10 @@ void executor_destroy(struct executor **executor)
     for (size_t t = 0; e->buffers && t < e->plan->tensor_count; t++)
         buffer_destroy(&e->buffers[t]);
     buffer_destroy(&e->gemm_temp);
-    buffer_destroy(&e->arena);
+    for (size_t i = 0; e->segments && i < e->plan->segment_count; i++)
+        buffer_destroy(&e->segments[i]);
     host_pages_close(&e->pages);
+    free(e->segments);
     free(e->buffers);
     free(e->launches);
     free(e->first_launch);

@@ -57,8 +57,8 @@ static vitcl_status table_open(struct table *table, const struct plan *plan, siz
         line->label = kind_of(step->label);
         line->variant = step->variant_name;
         line->steps++;
-        line->flops += step->flops;
-        line->bytes += step->bytes;
+        line->flops += step->flops * (double)plan_passes(plan);
+        line->bytes += step->bytes * (double)plan_passes(plan);
     }
     return VITCL_OK;
 }
@@ -71,24 +71,34 @@ static void table_close(struct table *table)
     free(table->seconds);
 }
 
-static vitcl_status run_once(struct executor *executor, struct profile *profile, struct table *table, vitcl_error *err)
+static vitcl_status run_once(struct executor *executor, struct profile *profile, struct table *table,
+                             const struct plan *plan, vitcl_error *err)
 {
+    vitcl_status status = VITCL_OK;
     size_t count;
-    vitcl_status status = executor_enqueue(executor, err);
+    for (size_t pass = 0; pass < plan_passes(plan) && status == VITCL_OK; pass++)
+        status = executor_enqueue(executor, err);
     return status == VITCL_OK ? profile_read(profile, table->spans, &count, err) : status;
 }
 
-/* The spans of one run, summed up by kind. */
-static void note_run(struct table *table, const struct executor *executor, const struct plan *plan)
+/* The spans of one pass, summed up by kind. */
+static void note_pass(struct table *table, const struct executor *executor, const struct plan *plan,
+                      const struct span *spans)
 {
-    const size_t launches = executor_first_launch(executor, plan->step_count), run = table->runs++;
     for (size_t s = 0; s < plan->step_count; s++)
         for (size_t i = executor_first_launch(executor, s); i < executor_first_launch(executor, s + 1); i++) {
-            double seconds = table->spans[i].end - table->spans[i].start;
-            table->seconds[table->kind[s]][run] += seconds;
-            table->busy[run] += seconds;
+            double seconds = spans[i].end - spans[i].start;
+            table->seconds[table->kind[s]][table->runs] += seconds;
+            table->busy[table->runs] += seconds;
         }
-    table->wall[run] = table->spans[launches - 1].end - table->spans[0].start;
+}
+
+static void note_run(struct table *table, const struct executor *executor, const struct plan *plan)
+{
+    const size_t launches = executor_first_launch(executor, plan->step_count), passes = plan_passes(plan);
+    for (size_t pass = 0; pass < passes; pass++)
+        note_pass(table, executor, plan, table->spans + pass * launches);
+    table->wall[table->runs++] = table->spans[passes * launches - 1].end - table->spans[0].start;
 }
 
 static void tell(struct table *table, vitcl_profile_fn report, void *user, vitcl_profile *total)
@@ -106,7 +116,7 @@ static void tell(struct table *table, vitcl_profile_fn report, void *user, vitcl
 vitcl_status profile_plan(struct executor *executor, struct device *device, const struct plan *plan,
                           vitcl_profile_fn report, void *user, vitcl_profile *total, vitcl_error *err)
 {
-    const size_t launches = executor_first_launch(executor, plan->step_count);
+    const size_t launches = executor_first_launch(executor, plan->step_count) * plan_passes(plan);
     vitcl_status status;
     struct profile *profile = NULL;
     struct table table;
@@ -114,10 +124,10 @@ vitcl_status profile_plan(struct executor *executor, struct device *device, cons
 
     TRY(table_open(&table, plan, launches, err));
     TRY(profile_open(&profile, device, launches, err));
-    TRY(run_once(executor, profile, &table, err)); /* the first run may compile */
+    TRY(run_once(executor, profile, &table, plan, err)); /* the first run may compile */
     end = seconds_now() + SECONDS;
     while (table.runs < MIN_RUNS || (table.runs < MAX_RUNS && seconds_now() < end)) {
-        TRY(run_once(executor, profile, &table, err));
+        TRY(run_once(executor, profile, &table, plan, err));
         note_run(&table, executor, plan);
     }
     tell(&table, report, user, total);

@@ -1,5 +1,6 @@
 /* session.c - keeps the device busy: while it computes one batch, the host fills the next slot. */
 #include "run/session.h"
+#include "base/size.h"
 #include "run/profile.h"
 #include "run/tuned.h"
 #include "run/verify.h"
@@ -109,17 +110,29 @@ vitcl_status session_set_grid(struct session *session, size_t image, vitcl_grid 
                            (struct grid){grid.height, grid.width}, err);
 }
 
-static vitcl_status submit_to_device(struct session *s, struct slot *slot, vitcl_error *err)
+/* Images from `first` on, as many as one pass takes. */
+static vitcl_status enqueue_pass(struct session *s, struct slot *slot, size_t first, vitcl_error *err)
 {
     vitcl_status status;
-    TRY(inputs_upload(&slot->inputs, s->executor, &s->plan, slot->count, err));
+    const size_t count = size_min(slot->count - first, s->plan.geometry.batch);
+    TRY(inputs_upload(&slot->inputs, s->executor, &s->plan, first, count, err));
     TRY(executor_enqueue(s->executor, err));
     for (size_t k = 0; k < OUTPUT_COUNT; k++) {
         int output = s->plan.outputs[k];
         if (output != NO_TENSOR)
-            TRY(buffer_read(executor_buffer(s->executor, output), slot->outputs[k],
-                            plan_image_bytes(&s->plan, output, slot->count), err));
+            TRY(buffer_read(executor_buffer(s->executor, output),
+                            slot->outputs[k] + plan_image_bytes(&s->plan, output, first) / sizeof(float),
+                            plan_image_bytes(&s->plan, output, count), err));
     }
+done:
+    return status;
+}
+
+static vitcl_status submit_to_device(struct session *s, struct slot *slot, vitcl_error *err)
+{
+    vitcl_status status;
+    for (size_t first = 0; first < slot->count; first += s->plan.geometry.batch)
+        TRY(enqueue_pass(s, slot, first, err));
     TRY(mark_create(&slot->mark, s->device, err));
 done:
     if (status != VITCL_OK)
@@ -130,7 +143,7 @@ done:
 static void run_on_host(struct session *s, struct slot *slot)
 {
     float *const *data = s->reference.data;
-    inputs_copy(&slot->inputs, &s->reference, slot->count);
+    inputs_copy(&slot->inputs, &s->reference, 0, slot->count);
     reference_run(&s->reference);
     for (size_t k = 0; k < OUTPUT_COUNT; k++) {
         int output = s->plan.outputs[k];
@@ -172,20 +185,55 @@ vitcl_status session_wait(struct session *session, const vitcl_results *results,
     return status;
 }
 
+static vitcl_status verify_pass(struct session *s, struct reference *reference, size_t first, vitcl_verify_fn report,
+                                void *user, vitcl_error *err)
+{
+    const struct inputs *inputs = &next_slot(s)->inputs;
+    const size_t batch = s->plan.geometry.batch;
+    vitcl_status status = inputs_upload(inputs, s->executor, &s->plan, first, batch, err);
+    inputs_copy(inputs, reference, first, batch);
+    return status == VITCL_OK ? verify_plan(s->executor, s->device, reference, report, user, err) : status;
+}
+
+/* user: [step_count] */
+static void keep_worst(void *user, const vitcl_verify_step *step)
+{
+    vitcl_verify_step *worst = (vitcl_verify_step *)user + step->index;
+    if (!worst->label || step->deviation > worst->deviation)
+        *worst = *step;
+}
+
+/* Of a step that runs in several passes the worst one is reported, after the last; all passes are compared. */
+static vitcl_status verify_passes(struct session *s, struct reference *reference, vitcl_verify_fn report, void *user,
+                                  vitcl_error *err)
+{
+    vitcl_status status, mismatch = VITCL_OK;
+    vitcl_verify_step *worst = calloc(s->plan.step_count, sizeof *worst);
+    if (!worst)
+        return fail_memory(err, s->plan.step_count * sizeof *worst);
+    for (size_t first = 0; first < s->plan.images; first += s->plan.geometry.batch) {
+        status = verify_pass(s, reference, first, keep_worst, worst, mismatch == VITCL_OK ? err : NULL);
+        if (status == VITCL_ERROR_MISMATCH)
+            mismatch = status;
+        else
+            TRY(status);
+    }
+    for (size_t step = 0; report && step < s->plan.step_count; step++)
+        report(user, &worst[step]);
+    status = mismatch;
+done:
+    free(worst);
+    return status;
+}
+
 vitcl_status session_verify(struct session *session, vitcl_verify_fn report, void *user, vitcl_error *err)
 {
-    vitcl_status status;
     struct reference reference;
-    const struct inputs *inputs = &next_slot(session)->inputs;
-    size_t batch = session->plan.geometry.batch;
-
-    status = reference_create(&reference, &session->plan, err);
+    vitcl_status status = reference_create(&reference, &session->plan, err);
     if (status != VITCL_OK)
         return status;
-    inputs_copy(inputs, &reference, batch);
-    TRY(inputs_upload(inputs, session->executor, &session->plan, batch, err));
-    TRY(verify_plan(session->executor, session->device, &reference, report, user, err));
-done:
+    status = plan_passes(&session->plan) == 1 ? verify_pass(session, &reference, 0, report, user, err)
+                                              : verify_passes(session, &reference, report, user, err);
     device_finish(session->device, NULL); /* the inputs must not be read any more */
     reference_destroy(&reference);
     return status;
@@ -195,7 +243,7 @@ vitcl_status session_profile(struct session *session, vitcl_profile_fn report, v
                              vitcl_error *err)
 {
     vitcl_status status;
-    TRY(inputs_upload(&next_slot(session)->inputs, session->executor, &session->plan, session->plan.geometry.batch,
+    TRY(inputs_upload(&next_slot(session)->inputs, session->executor, &session->plan, 0, session->plan.geometry.batch,
                       err));
     TRY(profile_plan(session->executor, session->device, &session->plan, report, user, total, err));
 done:

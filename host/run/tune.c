@@ -292,8 +292,8 @@ vitcl_status tune_session(struct session *session, double seconds, vitcl_tune_fn
         TRY(fail_memory(err, verify_scratch(&session->plan)));
     TRY(reference_create(&t.reference, &session->plan, err));
     TRY(fill_inputs(session, err));
-    inputs_copy(inputs, &t.reference, batch);
-    TRY(inputs_upload(inputs, session->executor, &session->plan, batch, err));
+    inputs_copy(inputs, &t.reference, 0, batch);
+    TRY(inputs_upload(inputs, session->executor, &session->plan, 0, batch, err));
     TRY(walk(&t, err));
 done:
     device_finish(session->device, NULL); /* the inputs must not be read any more */
