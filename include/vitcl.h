@@ -271,7 +271,8 @@ typedef enum vitcl_precision {
 #define VITCL_MAX_BATCH 65536
 
 typedef struct vitcl_session_params {
-    size_t batch_size; /* the most images one run takes, up to VITCL_MAX_BATCH; 0: 1 */
+    size_t batch_size; /* the most images one run takes, up to VITCL_MAX_BATCH; 0: 1. On a device that is no CPU a run
+                          may go over them in several passes, so that none of its launches takes long */
     unsigned outputs; /* vitcl_output, or-ed; 0: logits where the model has a classifier, else embedding, else hidden */
     const char *variants; /* "matmul=portable,attention=portable": how each operation runs; NULL: VITCL_VARIANT.
                              Without a context there is nothing to choose, and this is not read */
@@ -317,6 +318,13 @@ VITCL_API vitcl_status vitcl_session_wait(vitcl_session *session, const vitcl_re
  * the arena, totals. Allocates nothing on the device, compiles nothing. The caller frees *text with free(). */
 VITCL_API vitcl_status vitcl_plan_describe(vitcl_context *context, const vitcl_model *model,
                                            const vitcl_session_params *params, char **text, vitcl_error *error);
+
+/* How many images such sessions should run at once where only the throughput counts: as many as keep this device busy,
+ * of those that take no more than half of the memory which the weights leave. At most params->batch_size; 0: any
+ * number. A guess from what the device says of itself: nothing is measured. VITCL_ERROR_MEMORY where not even one image
+ * fits. */
+VITCL_API vitcl_status vitcl_choose_batch(vitcl_context *context, const vitcl_model *model,
+                                          const vitcl_session_params *params, size_t *batch, vitcl_error *error);
 
 /* What was found for one kind of step; strings live during the callback. */
 typedef struct vitcl_tune_result {

@@ -34,6 +34,7 @@ static const any_function FUNCTIONS[] = {
     EXPORTED(vitcl_session_verify),
     EXPORTED(vitcl_session_profile),
     EXPORTED(vitcl_plan_describe),
+    EXPORTED(vitcl_choose_batch),
 };
 
 int main(void)

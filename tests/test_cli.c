@@ -64,6 +64,19 @@ static void test_plan(void **state)
     check_and_free(&output, "GFLOP", NULL);
 }
 
+/* What is chosen is told by --plan; the answers are the same. */
+static void test_batch_auto(void **state)
+{
+    struct device *device = device_or_skip(state);
+    struct output output = RUN(0, "-q", "-m", DIGITS, "--plan", "-b", "auto"), one, chosen;
+    check_and_free(&output, device_facts(device)->is_cpu ? "batch 8:" : "batch 64:", NULL);
+    one = RUN(0, "-q", "-m", DIGITS, SIX, ZERO);
+    chosen = RUN(0, "-q", "-m", DIGITS, "--batch-size", "auto", SIX, ZERO);
+    assert_string_equal(one.out, chosen.out);
+    output_free(&one);
+    output_free(&chosen);
+}
+
 static void test_verify(void **state)
 {
     struct output output;
@@ -302,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_device_that_is_not_there),
         cmocka_unit_test(test_variants),
         cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_batch_auto),
         cmocka_unit_test(test_verify),
         cmocka_unit_test(test_tune),
         cmocka_unit_test(test_model_from_the_environment),

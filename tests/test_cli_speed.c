@@ -48,9 +48,9 @@ static void test_profile_in_json(void **state)
 static void test_bench(void **state)
 {
     struct output output;
-    device_or_skip(state);
-    output = RUN(0, "-q", "-m", DIGITS, "--bench", "-b", "3");
-    assert_contains(output.out, "batch 3");
+    struct device *device = device_or_skip(state);
+    output = RUN(0, "-q", "-m", DIGITS, "--bench", "-b", "auto");
+    assert_contains(output.out, device_facts(device)->is_cpu ? "batch 8," : "batch 64,");
     assert_contains(output.out, "GFLOP/s");
     check_and_free(&output, "ms per image", NULL);
 }

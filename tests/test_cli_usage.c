@@ -55,6 +55,7 @@ static void test_wrong_usage(void **state)
         {"--model", {"--model"}}, /* its argument is missing */
         {"\"0\"", {"-m", DIGITS, "-b", "0", SIX}},
         {"\"-1\"", {"-m", DIGITS, "-b", "-1", SIX}},
+        {"from 1 to 65536, or auto, found \"automatic\"", {"-m", DIGITS, "-b", "automatic", SIX}},
         {"no model", {"--tune"}},
         {"--tune-seconds: expected a number from 1 to 86400, found \"0\"", {"-m", DIGITS, "--tune-seconds", "0"}},
         {"\"65537\"", {"-m", DIGITS, "-b", "65537", SIX}},

@@ -249,6 +249,30 @@ static void test_plan_describe(void **state)
     vitcl_model_destroy(&model);
 }
 
+/* A batch that the device takes: one that was asked for is the most. */
+static void test_choose_batch(void **state)
+{
+    vitcl_context *context = open_context(state);
+    vitcl_model *model = fixture_model("vit/cls");
+    vitcl_session_params params = {.batch_size = 3};
+    vitcl_error error = {0};
+    vitcl_session *session;
+    size_t batch = 0;
+    assert_ok(vitcl_choose_batch(context, model, &params, &batch, &error), &error);
+    assert_int_equal(batch, 3);
+    assert_ok(vitcl_choose_batch(context, model, NULL, &batch, &error), &error);
+    assert_true(batch > 3);
+    params.batch_size = batch;
+    session = open_session(context, model, params);
+    vitcl_session_destroy(&session);
+    params.batch_size = VITCL_MAX_BATCH + 1;
+    assert_refused(vitcl_choose_batch(context, model, &params, &batch, &error), &error);
+    assert_refused(vitcl_choose_batch(context, NULL, NULL, &batch, &error), &error);
+    assert_refused(vitcl_choose_batch(context, model, NULL, NULL, &error), &error);
+    vitcl_model_destroy(&model);
+    vitcl_context_destroy(&context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_verify),
         cmocka_unit_test(test_no_verification_on_the_host),
         cmocka_unit_test(test_plan_describe),
+        cmocka_unit_test(test_choose_batch),
     };
     return cmocka_run_group_tests(tests, device_set_up, device_tear_down);
 }

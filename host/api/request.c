@@ -69,6 +69,19 @@ vitcl_status vitcl_plan_describe(vitcl_context *context, const vitcl_model *mode
     return status;
 }
 
+vitcl_status vitcl_choose_batch(vitcl_context *context, const vitcl_model *model, const vitcl_session_params *params,
+                                size_t *batch, vitcl_error *error)
+{
+    struct request request;
+    vitcl_status status;
+    if (!context || !model || !batch)
+        return fail_null(error, "context, model and batch");
+    status = make_request(&request, context, model, params, error);
+    if (!params || !params->batch_size)
+        request.batch = VITCL_MAX_BATCH;
+    return status == VITCL_OK ? choose_batch(&request, session_facts(context->device, &request), batch, error) : status;
+}
+
 vitcl_status vitcl_tune(vitcl_context *context, const vitcl_model *model, const vitcl_session_params *params,
                         double seconds, vitcl_tune_fn report, void *user, vitcl_error *error)
 {

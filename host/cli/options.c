@@ -84,7 +84,8 @@ void options_print_help(void)
         "  -d, --device SEL      which device; else VITCL_DEVICE; else the best GPU, or a CPU. SEL is a number of\n"
         "                        --list-devices, P:D (platform:device), gpu, cpu or accelerator (gpu:1 is the second\n"
         "                        one), pci:BB:DD.F, uuid:HEX, or a part of the device's name\n"
-        "  -b, --batch-size N    images per run of the device (1)\n"
+        "  -b, --batch-size N|auto  images per run of the device (1); auto: as many as keep it busy and fit its "
+        "memory\n"
         "  --precision f32|bf16  how weights and what is multiplied with them are stored (f32); sums are float always\n"
         "\n"
         "results\n"
@@ -216,8 +217,9 @@ static int apply(struct options *o, int option)
         o->topk = parse_count(optarg, 1000000);
         return o->topk ? 0 : usage("--topk: expected a number from 1 to 1000000, found \"%s\"", optarg);
     case 'b':
-        o->batch_size = parse_count(optarg, VITCL_MAX_BATCH);
-        return o->batch_size ? 0 : usage("--batch-size: expected a number from 1 to 65536, found \"%s\"", optarg);
+        o->batch_size = strcmp(optarg, "auto") == 0 ? BATCH_AUTO : parse_count(optarg, VITCL_MAX_BATCH);
+        return o->batch_size ? 0
+                             : usage("--batch-size: expected a number from 1 to 65536, or auto, found \"%s\"", optarg);
     case 'r':
         o->recursive = true;
         return 0;

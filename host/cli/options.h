@@ -7,6 +7,8 @@
 #define EXIT_FAILED 1 /* something could not be read, run or written */
 #define EXIT_USAGE  2 /* the command line makes no sense */
 
+#define BATCH_AUTO ((size_t)-1)
+
 enum mode {
     MODE_RUN,
     MODE_HELP,
@@ -22,9 +24,9 @@ enum mode {
 
 struct options {
     enum mode mode;
-    const char *model;  /* --model, else VITCL_MODEL, else NULL */
-    const char *device; /* --device, else NULL: the library reads VITCL_DEVICE */
-    size_t topk, batch_size;
+    const char *model;       /* --model, else VITCL_MODEL, else NULL */
+    const char *device;      /* --device, else NULL: the library reads VITCL_DEVICE */
+    size_t topk, batch_size; /* batch_size may be BATCH_AUTO */
     size_t tune_seconds;
     bool recursive, json, quiet;
     size_t image_height, image_width; /* 0: the model's */

@@ -2,6 +2,7 @@
  * else to stderr. It uses the library only through vitcl.h. */
 #include "cli/commands.h"
 #include "cli/npy.h"
+#include "cli/outputs.h"
 #include "cli/progress.h"
 #include "cli/terminal.h"
 
@@ -28,8 +29,36 @@ static void on_log(void *user, vitcl_log_level level, const char *line)
         say(line);
 }
 
+static int run_mode(const struct options *options, vitcl_context *context, const vitcl_model *model)
+{
+    if (options->mode == MODE_PLAN)
+        return print_plan(options, context, model);
+    if (options->mode == MODE_BENCH)
+        return run_bench(options, context, model);
+    if (options->mode == MODE_TUNE)
+        return tune(options, context, model);
+    return run_inputs(options, context, model);
+}
+
+/* Replaces BATCH_AUTO. */
+static bool choose_batch(struct options *options, vitcl_context *context, const vitcl_model *model)
+{
+    vitcl_error error;
+    vitcl_model_info info;
+    vitcl_session_params params = {.precision = options->precision};
+    if (options->batch_size != BATCH_AUTO)
+        return true;
+    vitcl_model_get_info(model, &info);
+    params.outputs = outputs_kept(options, &info);
+    if (vitcl_choose_batch(context, model, &params, &options->batch_size, &error) == VITCL_OK)
+        return true;
+    complain(&error);
+    return false;
+}
+
 static int run_on_device(const struct options *options, const vitcl_model *model)
 {
+    struct options chosen = *options;
     vitcl_error error;
     vitcl_context *context;
     int code;
@@ -39,14 +68,7 @@ static int run_on_device(const struct options *options, const vitcl_model *model
     if (vitcl_context_create(&context, &params, &error) != VITCL_OK)
         return complain(&error);
     progress_idle();
-    if (options->mode == MODE_PLAN)
-        code = print_plan(options, context, model);
-    else if (options->mode == MODE_BENCH)
-        code = run_bench(options, context, model);
-    else if (options->mode == MODE_TUNE)
-        code = tune(options, context, model);
-    else
-        code = run_inputs(options, context, model);
+    code = choose_batch(&chosen, context, model) ? run_mode(&chosen, context, model) : EXIT_FAILED;
     vitcl_context_destroy(&context);
     return code;
 }
