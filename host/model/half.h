@@ -1,8 +1,8 @@
-/* half.h - the two 16-bit floats of weight files as 32-bit floats, by integer arithmetic on their bits; and back to
- * bf16, where a plan stores numbers so.
+/* half.h - the two 16-bit floats of weight files as 32-bit floats, by integer arithmetic on their bits; and back, where
+ * a plan stores numbers so.
  *
  * half: 1 sign, 5 exponent, 10 fraction bits (IEEE 754 binary16). bf16: the upper half of a float. Every value of both
- * is a float, so both conversions are exact; infinities, signed zeros and the payload of a NaN stay what they are.
+ * is a float, so these conversions are exact; infinities, signed zeros and the payload of a NaN stay what they are.
  */
 #ifndef VITCL_MODEL_HALF_H
 #define VITCL_MODEL_HALF_H
@@ -44,6 +44,29 @@ static inline float half_to_float(uint16_t bits)
     }
     exponent += exponent == 0x1f ? 0xff - 0x1f : 127 - 15; /* infinity and NaN, or the difference of the biases */
     return float_from_bits(sign | exponent << 23 | fraction << 13);
+}
+
+/* What this is or more, is no half: it rounds to infinity. The largest half is 65504. */
+#define HALF_LIMIT 65520.0f
+
+/* Rounds to the nearest, ties to even; NaN stays NaN. */
+static inline uint16_t float_to_half(float value)
+{
+    uint32_t bits, sign, magnitude;
+    memcpy(&bits, &value, sizeof bits);
+    sign = bits >> 16 & 0x8000;
+    magnitude = bits & 0x7fffffff;
+    if (magnitude > 0x7f800000)
+        return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x3ff)); /* quiet, with what fits of its payload */
+    if (magnitude >= 0x477ff000)                                      /* HALF_LIMIT */
+        return (uint16_t)(sign | 0x7c00);
+    if (magnitude < 0x38800000) { /* under 2^-14: the sum with 1/2 has what is left of the fraction as its last bits */
+        float sum = float_from_bits(magnitude) + 0.5f;
+        memcpy(&magnitude, &sum, sizeof magnitude);
+        return (uint16_t)(sign | (magnitude - 0x3f000000));
+    }
+    magnitude += 0xfff + (magnitude >> 13 & 1);
+    return (uint16_t)(sign | (magnitude - 0x38000000) >> 13); /* the difference of the biases, 112 */
 }
 
 #endif
