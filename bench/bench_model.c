@@ -6,6 +6,7 @@
  * Each is checked before it is timed (vitcl_model_bench): a wrong one gets a message instead of a time, and the exit
  * status tells. With --profile the table of its steps follows.
  */
+#include "cli/precision.h"
 #include "cli/speed.h"
 #include "random_model.h"
 
@@ -47,9 +48,8 @@ static bool parse_item(struct item *item, const char *text)
         fprintf(stderr, "bench_model: %s: expected NAME:BATCH or NAME:BATCH:PRECISION\n", text);
         return false;
     }
-    item->precision = strcmp(item->precision_name, "bf16") == 0 ? VITCL_PRECISION_BF16 : VITCL_PRECISION_F32;
-    if (item->precision == VITCL_PRECISION_F32 && strcmp(item->precision_name, "f32") != 0) {
-        fprintf(stderr, "bench_model: %s: there is no precision %s; there are f32 and bf16\n", text,
+    if (!precision_from_text(&item->precision, item->precision_name)) {
+        fprintf(stderr, "bench_model: %s: there is no precision %s; there are f32, bf16 and f16\n", text,
                 item->precision_name);
         return false;
     }

@@ -1,11 +1,12 @@
 /* bench_ops.c - every operation of a model's block, in every variant that runs on this device:
  *
- *     bench_ops -m DIR [-d DEVICE] [-b BATCH] [-p f32|bf16] [-s SECONDS]
+ *     bench_ops -m DIR [-d DEVICE] [-b BATCH] [-p f32|bf16|f16] [-s SECONDS]
  *
  * Each step is compared with the plain-C reference before it is timed, and a wrong one gets no time. A time is the
  * median of its runs. The shares are of this device's peak for multiply-adds and for copies: the fastest runs of two
  * kernels that do nothing else, measured in the same process.
  */
+#include "cli/precision.h"
 #include "run/model.h"
 #include "run/peak.h"
 #include "run/session.h"
@@ -143,11 +144,11 @@ static vitcl_status bench_all(struct bench *bench, vitcl_error *err)
     for (enum op op = 0; op < OP_COUNT; op++) {
         for (size_t v = 0; v < MAX_VARIANTS && operation_of(op)->variants[v]; v++) {
             const struct variant *variant = operation_of(op)->variants[v];
-            const bool bf16 = bench->settings->precision == VITCL_PRECISION_BF16;
+            const enum number number = number_of_precision(bench->settings->precision);
             char override[64];
             if (variant == bench->defaults[op] || (variant->obstacle && variant->obstacle(device_facts(bench->device))))
                 continue;
-            if (op == OP_MATMUL && bf16 && !variant->reads_bf16)
+            if (op == OP_MATMUL && !numbers_have(variant->reads, number))
                 continue;
             snprintf(override, sizeof override, "%s=%s", plan_op_name(op), variant->name);
             TRY(bench_variants(bench, override, op, err));
@@ -168,11 +169,9 @@ static bool parse(struct settings *settings, int argc, char **argv)
             settings->device = optarg;
         else if (option == 'b')
             settings->batch = (size_t)strtoul(optarg, NULL, 10);
-        else if (option == 'p' && (strcmp(optarg, "f32") == 0 || strcmp(optarg, "bf16") == 0))
-            settings->precision = *optarg == 'b' ? VITCL_PRECISION_BF16 : VITCL_PRECISION_F32;
         else if (option == 's')
             settings->seconds = strtod(optarg, NULL);
-        else
+        else if (option != 'p' || !precision_from_text(&settings->precision, optarg))
             return false;
     }
     return settings->model && settings->batch > 0 && settings->batch <= VITCL_MAX_BATCH && settings->seconds > 0;
@@ -187,7 +186,7 @@ int main(int argc, char **argv)
     vitcl_status status;
 
     if (!parse(&settings, argc, argv)) {
-        fputs("usage: bench_ops -m DIR [-d DEVICE] [-b BATCH] [-p f32|bf16] [-s SECONDS]\n"
+        fputs("usage: bench_ops -m DIR [-d DEVICE] [-b BATCH] [-p f32|bf16|f16] [-s SECONDS]\n"
               "DIR as bench/make_model writes it; SECONDS of timing per row\n",
               stderr);
         return 2;

@@ -88,17 +88,25 @@ static inline void multiply(__global const ushort *x, __global const ushort *w, 
 #if !defined(BF16_INPUT)
 
 typedef vfloat factor_t;
-#define STEPS            K
 #define STEP_SIZE        COLUMNS /* numbers of w that one step takes */
-#define load_x(x, r, k)  ((vfloat)((x)[(r) * K + (k)]))
-#define load_w(i, w)     load_vector(i, w)
+#define load_w(i, w)     read_input_vector((w) + (i) * VECTOR)
 #define multiply_add(x, w, sum) fma(x, w, sum)
+
+#if defined(F16_INPUT)
+/* So much of x becomes float at a time, in the core's first cache, while the panels of w pass by. */
+#define DEPTH           256
+typedef const float *restrict rows_of_x;
+#define load_x(x, r, k) ((vfloat)((x)[(r) * DEPTH + (k)]))
+#else
+typedef __global const float *restrict rows_of_x;
+#define load_x(x, r, k) ((vfloat)((x)[(r) * K + (k)]))
+#endif
 
 #else
 
 /* Pairs of neighbours along K. x is read a pair at a time: K is even, or the last pair's second weight is 0. */
 typedef vuint factor_t;
-#define STEPS           ((K + 1) / 2)
+typedef __global const ushort *restrict rows_of_x;
 #define STEP_SIZE       (2 * COLUMNS)
 #define load_x(x, r, k) ((vuint)(*(__global const uint *)((x) + (r) * K + 2 * (k))))
 #define load_w(i, w)    load_vector(i, (__global const uint *)(w))
@@ -120,12 +128,17 @@ static inline vfloat multiply_add(vuint x, vuint w, vfloat sum)
 
 #define AHEAD 16 /* steps, for which w is asked for before it is needed */
 
+/* From the sums that are there, or from 0 on. */
 #define DEFINE_TILE(NAME, ROWS)                                                                                        \
-    static inline void NAME(__global const input_t *restrict x, __global const input_t *restrict w, float *sums)       \
+    static inline void NAME(rows_of_x x, __global const input_t *restrict w, int steps, bool first, float *sums)       \
     {                                                                                                                  \
         vfloat left[ROWS], right[ROWS];                                                                                \
-        _Pragma("unroll") for (int r = 0; r < ROWS; r++) left[r] = right[r] = 0.0f;                                    \
-        for (int k = 0; k < STEPS; k++) {                                                                              \
+        _Pragma("unroll") for (int r = 0; r < ROWS; r++)                                                               \
+        {                                                                                                              \
+            left[r] = first ? (vfloat)(0.0f) : load_vector(2 * r, sums);                                                         \
+            right[r] = first ? (vfloat)(0.0f) : load_vector(2 * r + 1, sums);                                                    \
+        }                                                                                                              \
+        for (int k = 0; k < steps; k++) {                                                                              \
             const factor_t w_left = load_w(2 * k, w), w_right = load_w(2 * k + 1, w);                                  \
             fetch_line(w + (k + AHEAD) * STEP_SIZE);                                                                   \
             fetch_line(w + (k + AHEAD) * STEP_SIZE + STEP_SIZE / 2);                                                   \
@@ -150,14 +163,46 @@ DEFINE_TILE(low_tile, (HEIGHT - 1))
 #define low_tile high_tile
 #endif
 
-static inline void multiply(__global const input_t *x, __global const input_t *w, int height, int panels, float *sums)
+static inline void multiply_part(rows_of_x x, __global const input_t *w, int height, int panels, int steps, bool first,
+                                 float *sums)
 {
     for (int p = 0; p < panels; p++)
         if (height == HEIGHT)
-            high_tile(x, w + p * COLUMNS * PADDED_K, sums + p * HEIGHT * COLUMNS);
+            high_tile(x, w + p * COLUMNS * PADDED_K, steps, first, sums + p * HEIGHT * COLUMNS);
         else
-            low_tile(x, w + p * COLUMNS * PADDED_K, sums + p * HEIGHT * COLUMNS);
+            low_tile(x, w + p * COLUMNS * PADDED_K, steps, first, sums + p * HEIGHT * COLUMNS);
 }
+
+#if defined(F16_INPUT)
+
+static inline void read_row(__global const input_t *x, int count, float *row)
+{
+    int k = 0;
+    for (; k + VECTOR <= count; k += VECTOR)
+        store_vector(read_input_vector(x + k), 0, row + k);
+    for (; k < count; k++)
+        row[k] = read_input(x + k);
+}
+
+static inline void multiply(__global const input_t *x, __global const input_t *w, int height, int panels, float *sums)
+{
+    float rows[HEIGHT * DEPTH];
+    for (int k = 0; k < K; k += DEPTH) {
+        const int depth = min(DEPTH, K - k);
+        for (int r = 0; r < height; r++)
+            read_row(x + r * K + k, depth, rows + r * DEPTH);
+        multiply_part(rows, w + k * COLUMNS, height, panels, depth, k == 0, sums);
+    }
+}
+
+#else
+
+static inline void multiply(__global const input_t *x, __global const input_t *w, int height, int panels, float *sums)
+{
+    multiply_part(x, w, height, panels, PADDED_K / (STEP_SIZE / COLUMNS), true, sums);
+}
+
+#endif
 
 #endif
 

@@ -37,7 +37,8 @@ DEFINE_ACTIVATE(float)
 DEFINE_ACTIVATE(float8)
 
 /* ---- how numbers are stored: a step's first input and output, and a matmul's weight with its input, may be bf16, the
- * upper half of a float, rounded to the nearest ---- */
+ * upper half of a float, or f16, rounded to the nearest. What f16 can not hold is NaN: of Infinity softmax might make
+ * something that looks right, but NaN goes on to the outputs, where it is found ---- */
 
 static inline float from_bf16(ushort bits)
 {
@@ -56,7 +57,23 @@ static inline ushort8 to_bf16_8(float8 x)
     return convert_ushort8((isnan(x) ? bits | 0x400000 : rounded) >> 16);
 }
 
-#ifdef BF16_INPUT
+static inline float to_held(float x)
+{
+    return fabs(x) < 65520.0f ? x : NAN;
+}
+
+static inline float8 to_held_8(float8 x)
+{
+    return fabs(x) < 65520.0f ? x : NAN;
+}
+
+/* `at` is in __global memory. */
+#if defined(F16_INPUT)
+typedef ushort input_t;
+#define read_input(at)        vload_half(0, (__global const half *)(at))
+#define read_input8(at)       vload_half8(0, (__global const half *)(at))
+#define read_input_vector(at) JOIN(vload_half, VECTOR)(0, (__global const half *)(at))
+#elif defined(BF16_INPUT)
 typedef ushort input_t;
 #define read_input(at)  from_bf16(*(at))
 #define read_input8(at) as_float8(convert_uint8(vload8(0, at)) << 16)
@@ -68,7 +85,12 @@ typedef float input_t;
 #define read_input_vector(at) load_vector(0, at)
 #endif
 
-#ifdef BF16_OUTPUT
+#if defined(F16_OUTPUT)
+typedef ushort output_t;
+#define write_output(value, at)        vstore_half_rte(to_held(value), 0, (__global half *)(at))
+#define write_output8(value, at)       vstore_half8_rte(to_held_8(value), 0, (__global half *)(at))
+#define write_output_vector(value, at) JOIN(JOIN(vstore_half, VECTOR), _rte)(vto_held(value), 0, (__global half *)(at))
+#elif defined(BF16_OUTPUT)
 typedef ushort output_t;
 #define write_output(value, at)        (*(at) = to_bf16(value))
 #define write_output8(value, at)       vstore8(to_bf16_8(value), 0, at)
@@ -100,6 +122,11 @@ typedef float output_t;
 typedef vushort vushort_anywhere __attribute__((aligned(2)));
 #define load_vector  JOIN(vload, VECTOR)
 #define store_vector JOIN(vstore, VECTOR)
+
+static inline vfloat vto_held(vfloat x)
+{
+    return fabs(x) < 65520.0f ? x : NAN;
+}
 
 static inline vushort vto_bf16(vfloat x)
 {

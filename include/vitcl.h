@@ -71,7 +71,8 @@ typedef enum vitcl_status {
     VITCL_ERROR_DEVICE,      /* no such device, or none at all */
     VITCL_ERROR_OPENCL,      /* an OpenCL or CLBlast call failed: cl_code has its code */
     VITCL_ERROR_MEMORY,      /* host or device memory does not suffice */
-    VITCL_ERROR_MISMATCH     /* vitcl_session_verify: the device's numbers are not the reference's */
+    VITCL_ERROR_MISMATCH,    /* vitcl_session_verify: the device's numbers are not the reference's */
+    VITCL_ERROR_OVERFLOW     /* a number is too large for VITCL_PRECISION_F16: another precision runs the model */
 } vitcl_status;
 
 /* Filled by the failing call, owned by the caller. */
@@ -265,7 +266,11 @@ typedef enum vitcl_output {
  * products, softmax, LayerNorm, the residual stream, and every output. */
 typedef enum vitcl_precision {
     VITCL_PRECISION_F32,
-    VITCL_PRECISION_BF16 /* half of the memory for weights; faster where the device multiplies bf16 */
+    VITCL_PRECISION_BF16, /* half of the memory for weights; faster where the device multiplies bf16 */
+    VITCL_PRECISION_F16 /* the same memory, and eight times as exact, but nothing is larger than 65504. A weight that is
+                           larger fails vitcl_session_create; an activation that is larger, where an output depends on
+                           it, fails the run. Both give VITCL_ERROR_OVERFLOW, never a wrong answer. Below 6e-5 numbers
+                           lose digits, below 3e-8 they become 0 */
 } vitcl_precision;
 
 #define VITCL_MAX_BATCH 65536
@@ -294,7 +299,9 @@ typedef struct vitcl_results {
 } vitcl_results;
 
 /* Runs 1 <= count <= batch_size images. A message about an image begins with "image N". Neither this nor run_pixels and
- * verify may be called while submitted runs are in flight. */
+ * verify may be called while submitted runs are in flight. In f16 VITCL_ERROR_OVERFLOW, also from run_pixels and wait,
+ * says that an output is not finite: nothing was written, and the session can go on, though the same images overflow
+ * again. */
 VITCL_API vitcl_status vitcl_session_run(vitcl_session *session, const vitcl_image *images, size_t count,
                                          const vitcl_results *results, vitcl_error *error);
 
@@ -358,7 +365,8 @@ typedef void (*vitcl_verify_fn)(void *user, const vitcl_verify_step *step);
 
 /* Runs pixel values, as in vitcl_session_run_pixels, on the device and through the plain-C reference and compares them
  * after each step. The report is called once per step, in order; NULL is allowed. VITCL_ERROR_MISMATCH names the first
- * step over tolerance; the other steps are still compared. */
+ * step over tolerance; the other steps are still compared. In f16 VITCL_ERROR_OVERFLOW names the first step that writes
+ * a number too large, and ends the comparison. */
 VITCL_API vitcl_status vitcl_session_verify(vitcl_session *session, const float *pixel_values, const vitcl_grid *grids,
                                             size_t count, vitcl_verify_fn report, void *user, vitcl_error *error);
 

@@ -11,8 +11,10 @@
 #include "ops/ops.h"
 #include "support.h"
 
-/* Numbers of several times the rms, rounded to bf16 here and there: their neighbours are 1/128 of them away. */
+/* Numbers of several times the rms, rounded to bf16 here and there: their neighbours are 1/128 of them away; those of
+ * f16 1/1024. */
 #define TOLERANCE_BF16 0.05
+#define TOLERANCE_F16  0.00625
 
 /* Sums of some hundred products in float: a few 1e-6, in whatever order they are added. */
 #define TOLERANCE 5e-6
@@ -36,12 +38,14 @@ struct job {
     enum rope_kind rope;
     size_t first;
     float eps;
-    bool residual, unnormed;      /* residual_norm: with a y; without weights */
-    bool in_place;                /* what changes the first input takes its place */
-    bool masked;                  /* with lengths */
-    bool biased;                  /* attention: with a table */
-    bool own_positions;           /* tokens: a position per image */
-    bool bf16_input, bf16_output; /* how the first input and the first output are stored */
+    bool residual, unnormed; /* residual_norm: with a y; without weights */
+    bool in_place;           /* what changes the first input takes its place */
+    bool masked;             /* with lengths */
+    bool biased;             /* attention: with a table */
+    bool own_positions;      /* tokens: a position per image */
+    bool broken;             /* here and there in the first input is NaN: what the reference finds to depend on it,
+                                and nothing else, is NaN on the device, too */
+    enum number input_number, output_number; /* how the first input and the first output are stored */
     struct draw input;
     struct draw weight, bias; /* the first and third weight; the second and fourth one */
     double tolerance;         /* of each output's deviation (run/verify.h) */

@@ -16,6 +16,7 @@ static void test_version_and_names(void **state)
     assert_string_equal(vitcl_version(), VITCL_VERSION_STRING);
     assert_string_equal(vitcl_status_name(VITCL_OK), "VITCL_OK");
     assert_string_equal(vitcl_status_name(VITCL_ERROR_MISMATCH), "VITCL_ERROR_MISMATCH");
+    assert_string_equal(vitcl_status_name(VITCL_ERROR_OVERFLOW), "VITCL_ERROR_OVERFLOW");
     assert_string_equal(vitcl_status_name((vitcl_status)-1), "unknown status");
     assert_string_equal(vitcl_status_name((vitcl_status)1000), "unknown status");
 }

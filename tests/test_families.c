@@ -1,6 +1,6 @@
 /* test_families.c - every family, through the public API, against what its library gives for the same files in float64
  * (tests/fixtures/make_models.py, make_timm.py): hidden states, embeddings and logits, at the native size and at others
- * whose positions are interpolated; on the reference and on the device.
+ * whose positions are interpolated; on the reference and on the device, in float and in f16.
  */
 #include "fixture.h"
 #include "run/verify.h"
@@ -13,10 +13,12 @@
 /* Of an output's rms. The libraries' own float32 runs are within a few 1e-6 of their float64 ones. */
 #define TOLERANCE_REFERENCE 1e-5
 #define TOLERANCE_DEVICE    2e-4
+#define TOLERANCE_F16       0.01 /* the reference is within 0.0043 */
 
 struct run {
     const char *folder, *file; /* "models/beit", "expected_14x27.safetensors" */
     vitcl_context *context;    /* NULL: the reference */
+    vitcl_precision precision;
     double tolerance;
     struct safetensors expected;
     vitcl_model *model;
@@ -75,6 +77,7 @@ static void open_run(struct run *run)
     vitcl_model_get_info(run->model, &run->info);
     assert_int_equal(run->info.input * run->images * sizeof(float), pixels->bytes);
     session.batch_size = run->images;
+    session.precision = run->precision;
     session.outputs = VITCL_OUTPUT_HIDDEN | (run->info.embedding ? VITCL_OUTPUT_EMBEDDING : 0u) |
                       (run->info.classes ? VITCL_OUTPUT_LOGITS : 0u);
     assert_ok(vitcl_session_create(&run->session, run->context, run->model, &session, &err), &err);
@@ -166,7 +169,7 @@ static int is_expected(const struct dirent *entry)
     return strncmp(entry->d_name, "expected", 8) == 0;
 }
 
-static size_t check_folder(const char *folder, vitcl_context *context, double tolerance)
+static size_t check_folder(const char *folder, vitcl_context *context, vitcl_precision precision, double tolerance)
 {
     struct dirent **files;
     char path[PATH_SIZE];
@@ -177,7 +180,11 @@ static size_t check_folder(const char *folder, vitcl_context *context, double to
     count = scandir(path, &files, is_expected, alphasort);
     assert_true(count > 0);
     for (int i = 0; i < count; i++) {
-        struct run run = {.folder = folder, .file = files[i]->d_name, .context = context, .tolerance = tolerance};
+        struct run run = {.folder = folder,
+                          .file = files[i]->d_name,
+                          .context = context,
+                          .precision = precision,
+                          .tolerance = tolerance};
         check_file(&run);
         print_message("%-36s %-28s %zu outputs, largest deviation %.2g\n", folder, run.file, run.compared, run.largest);
         assert_true(run.compared > 0);
@@ -188,7 +195,7 @@ static size_t check_folder(const char *folder, vitcl_context *context, double to
     return compared;
 }
 
-static void check_all(vitcl_context *context, double tolerance)
+static void check_all(vitcl_context *context, vitcl_precision precision, double tolerance)
 {
     struct dirent **folders;
     int count = scandir(FIXTURES "/models", &folders, is_visible, alphasort);
@@ -196,7 +203,7 @@ static void check_all(vitcl_context *context, double tolerance)
     for (int i = 0; i < count; i++) {
         char folder[PATH_SIZE];
         path_join(folder, "models", folders[i]->d_name);
-        check_folder(folder, context, tolerance);
+        check_folder(folder, context, precision, tolerance);
         free(folders[i]);
     }
     free(folders);
@@ -205,7 +212,13 @@ static void check_all(vitcl_context *context, double tolerance)
 static void test_reference(void **state)
 {
     (void)state;
-    check_all(NULL, TOLERANCE_REFERENCE);
+    check_all(NULL, VITCL_PRECISION_F32, TOLERANCE_REFERENCE);
+}
+
+static void test_reference_f16(void **state)
+{
+    (void)state;
+    check_all(NULL, VITCL_PRECISION_F16, TOLERANCE_F16);
 }
 
 static void test_device(void **state)
@@ -214,14 +227,28 @@ static void test_device(void **state)
     vitcl_context *context;
     device_or_skip(state);
     assert_ok(vitcl_context_create(&context, NULL, &err), &err);
-    check_all(context, TOLERANCE_DEVICE);
+    check_all(context, VITCL_PRECISION_F32, TOLERANCE_DEVICE);
+    vitcl_context_destroy(&context);
+}
+
+/* A few, as each takes a while to compile: with a bias, lengths, gates and angles, a pooling head. */
+static void test_device_f16(void **state)
+{
+    static const char *const FOLDERS[] = {"models/beit", "models/siglip2_naflex", "models/timm_eva02_base",
+                                          "models/timm_vit_map"};
+    vitcl_error err;
+    vitcl_context *context;
+    device_or_skip(state);
+    assert_ok(vitcl_context_create(&context, NULL, &err), &err);
+    for (size_t i = 0; i < COUNT(FOLDERS); i++)
+        check_folder(FOLDERS[i], context, VITCL_PRECISION_F16, TOLERANCE_F16);
     vitcl_context_destroy(&context);
 }
 
 int main(void)
 {
-    const struct CMUnitTest reference[] = {cmocka_unit_test(test_reference)};
-    const struct CMUnitTest device[] = {cmocka_unit_test(test_device)};
+    const struct CMUnitTest reference[] = {cmocka_unit_test(test_reference), cmocka_unit_test(test_reference_f16)};
+    const struct CMUnitTest device[] = {cmocka_unit_test(test_device), cmocka_unit_test(test_device_f16)};
     return cmocka_run_group_tests(reference, NULL, NULL) +
            cmocka_run_group_tests(device, device_set_up, device_tear_down);
 }

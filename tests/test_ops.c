@@ -103,12 +103,72 @@ static void test_matmul_bf16(void **state)
                                                     .k = KS[k],
                                                     .n = NS[n],
                                                     .activation = (enum activation)((r + k) % ACTIVATION_COUNT),
-                                                    .bf16_input = true,
-                                                    .bf16_output = output,
+                                                    .input_number = NUMBER_BF16,
+                                                    .output_number = output ? NUMBER_BF16 : NUMBER_F32,
                                                     .input = NORMAL,
                                                     .weight = SMALL,
                                                     .bias = NORMAL,
                                                     .tolerance = output ? TOLERANCE_BF16 : TOLERANCE});
+    suite_report(&suite);
+}
+
+/* The same in f16; K also so large that a tile's x comes in parts. */
+static void test_matmul_f16(void **state)
+{
+    static const size_t ROWS[] = {1, 197}, KS[] = {33, 260}, NS[] = {1, 33, 64};
+    struct suite suite = {device_or_skip(state), .random = {25}, .op = OP_MATMUL};
+    for (size_t i = 0; i < 2 * COUNT(ROWS) * COUNT(KS) * COUNT(NS); i++) {
+        const bool output = i % 2;
+        suite_run(&suite, &(struct job){.build = build_matmul,
+                                        .rows = ROWS[i / 2 % COUNT(ROWS)],
+                                        .k = KS[i / 2 / COUNT(ROWS) % COUNT(KS)],
+                                        .n = NS[i / 2 / COUNT(ROWS) / COUNT(KS)],
+                                        .input_number = NUMBER_F16,
+                                        .output_number = output ? NUMBER_F16 : NUMBER_F32,
+                                        .input = NORMAL,
+                                        .weight = SMALL,
+                                        .bias = NORMAL,
+                                        .tolerance = output ? TOLERANCE_F16 : TOLERANCE});
+    }
+    suite_report(&suite);
+}
+
+/* Through weights of 2, so that what is stored is exact: a third of it is too large for f16 and must become NaN. Then
+ * numbers around the smallest that f16 has. */
+static void test_matmul_f16_limits(void **state)
+{
+    static const struct draw INPUTS[] = {{0, 3e4}, {0, 1e-6}};
+    struct suite suite = {device_or_skip(state), .random = {26}, .op = OP_MATMUL};
+    for (size_t i = 0; i < COUNT(INPUTS); i++)
+        suite_run(&suite, &(struct job){.build = build_matmul,
+                                        .rows = 197,
+                                        .k = 1,
+                                        .n = 33,
+                                        .broken = i == 0,
+                                        .input_number = NUMBER_F16,
+                                        .output_number = NUMBER_F16,
+                                        .input = INPUTS[i],
+                                        .weight = {2, 0},
+                                        .bias = ZERO});
+    suite_report(&suite);
+}
+
+/* No variant loses a NaN, in no activation and however it is stored. */
+static void test_matmul_nan(void **state)
+{
+    struct suite suite = {device_or_skip(state), .random = {27}, .op = OP_MATMUL};
+    for (enum activation activation = ACTIVATION_NONE; activation < ACTIVATION_COUNT; activation++)
+        suite_run(&suite, &(struct job){.build = build_matmul,
+                                        .rows = 197,
+                                        .k = 64,
+                                        .n = 33,
+                                        .activation = activation,
+                                        .broken = true,
+                                        .input_number = (enum number)(activation % 3),
+                                        .input = NORMAL,
+                                        .weight = SMALL,
+                                        .bias = NORMAL,
+                                        .tolerance = TOLERANCE});
     suite_report(&suite);
 }
 
@@ -125,7 +185,7 @@ static void test_matmul_narrow(void **state)
                                             .k = 66,
                                             .n = SIDES[i / COUNT(ROWS) % COUNT(SIDES)],
                                             .activation = (enum activation)(i % ACTIVATION_COUNT),
-                                            .bf16_input = i % 2,
+                                            .input_number = (enum number)(i % 3),
                                             .input = NORMAL,
                                             .weight = SMALL,
                                             .bias = NORMAL,
@@ -138,9 +198,11 @@ static void test_matmul_narrow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matmul_sizes),    cmocka_unit_test(test_matmul_large),
-        cmocka_unit_test(test_matmul_extremes), cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_matmul_bf16),     cmocka_unit_test(test_matmul_narrow),
+        cmocka_unit_test(test_matmul_sizes),      cmocka_unit_test(test_matmul_large),
+        cmocka_unit_test(test_matmul_extremes),   cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_matmul_bf16),       cmocka_unit_test(test_matmul_f16),
+        cmocka_unit_test(test_matmul_f16_limits), cmocka_unit_test(test_matmul_nan),
+        cmocka_unit_test(test_matmul_narrow),
     };
     return device_exit_code(cmocka_run_group_tests(tests, device_set_up, device_tear_down));
 }

@@ -91,19 +91,45 @@ static void test_many_tokens(void **state)
     suite_report(&suite);
 }
 
-/* qkv and context in bf16, with lengths and without. */
-static void test_bf16(void **state)
+/* qkv and context in 16 bits, with lengths and without. */
+static void run_narrow_numbers(struct suite *suite, enum number number, size_t head_step, double tolerance)
 {
-    struct suite suite = {device_or_skip(state), .random = {22}, .op = OP_ATTENTION};
     for (size_t t = 0; t < COUNT(TOKENS_COUNTS); t++)
-        for (size_t d = 0; d < COUNT(HEAD_SIZES); d++)
+        for (size_t d = 0; d < COUNT(HEAD_SIZES); d += head_step)
             for (int masked = 0; masked < 2; masked++) {
                 struct job job = attention_job(2, TOKENS_COUNTS[t], 1 + d % 3, HEAD_SIZES[d], NORMAL);
                 job.masked = masked;
-                job.bf16_input = job.bf16_output = true;
-                job.tolerance = TOLERANCE_BF16;
-                suite_run(&suite, &job);
+                job.input_number = job.output_number = number;
+                job.tolerance = tolerance;
+                suite_run(suite, &job);
             }
+    suite_report(suite);
+}
+
+static void test_bf16(void **state)
+{
+    struct suite suite = {device_or_skip(state), .random = {22}, .op = OP_ATTENTION};
+    run_narrow_numbers(&suite, NUMBER_BF16, 1, TOLERANCE_BF16);
+}
+
+static void test_f16(void **state)
+{
+    struct suite suite = {device_or_skip(state), .random = {25}, .op = OP_ATTENTION};
+    run_narrow_numbers(&suite, NUMBER_F16, 3, TOLERANCE_F16);
+}
+
+/* A NaN in a query, a key or a value is not lost. */
+static void test_nan(void **state)
+{
+    struct suite suite = {device_or_skip(state), .random = {26}, .op = OP_ATTENTION};
+    for (int i = 0; i < 4; i++) {
+        struct job job = attention_job(3, 33, 3, 18, NORMAL);
+        job.masked = i % 2;
+        job.broken = true;
+        job.input_number = job.output_number = i < 2 ? NUMBER_F32 : NUMBER_F16;
+        job.tolerance = i < 2 ? job.tolerance : TOLERANCE_F16;
+        suite_run(&suite, &job);
+    }
     suite_report(&suite);
 }
 
@@ -240,6 +266,18 @@ static void test_attention_pool(void **state)
     suite_report(&suite);
 }
 
+static void test_attention_pool_nan(void **state)
+{
+    struct suite suite = {device_or_skip(state), .random = {27}, .op = OP_ATTENTION_POOL};
+    struct job job = attention_job(3, 33, 3, 18, NORMAL);
+    job.build = build_attention_pool;
+    job.spoil = spoil_attention_pool;
+    job.broken = true;
+    job.weight = NORMAL;
+    suite_run(&suite, &job);
+    suite_report(&suite);
+}
+
 static void test_attention_pool_extremes(void **state)
 {
     static const struct draw INPUTS[] = {{0, 1e4}, {50, 0}, {0, 1e-10}, {0, 0}};
@@ -253,11 +291,19 @@ static void test_attention_pool_extremes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),          cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_many_tokens),    cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_narrow),         cmocka_unit_test(test_extremes),
-        cmocka_unit_test(test_biased),         cmocka_unit_test(test_biased_extremes),
-        cmocka_unit_test(test_attention_pool), cmocka_unit_test(test_attention_pool_extremes),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_many_tokens),
+        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_f16),
+        cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_narrow),
+        cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_biased),
+        cmocka_unit_test(test_biased_extremes),
+        cmocka_unit_test(test_attention_pool),
+        cmocka_unit_test(test_attention_pool_extremes),
+        cmocka_unit_test(test_attention_pool_nan),
     };
     return device_exit_code(cmocka_run_group_tests(tests, device_set_up, device_tear_down));
 }

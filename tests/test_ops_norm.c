@@ -102,6 +102,29 @@ static void test_residual(void **state)
     suite_report(&suite);
 }
 
+/* normed in 16 bits; a NaN in a row is one in all of it. */
+static void test_residual_norm_narrow(void **state)
+{
+    struct suite suite = {device_or_skip(state), .random = {17}, .op = OP_RESIDUAL_NORM};
+    for (size_t width = 64; width <= 130; width += 33)
+        for (enum number number = NUMBER_F32; number <= NUMBER_F16; number++)
+            for (int form = 0; form < 4; form++)
+                suite_run(&suite, &(struct job){.build = build_residual_norm,
+                                                .g = {.width = width},
+                                                .rows = 33,
+                                                .eps = 1e-6f,
+                                                .residual = form % 2,
+                                                .broken = form > 1,
+                                                .output_number = number,
+                                                .input = NORMAL,
+                                                .weight = {1, 0.2},
+                                                .bias = SMALL,
+                                                .tolerance = number == NUMBER_F16    ? TOLERANCE_F16
+                                                             : number == NUMBER_BF16 ? TOLERANCE_BF16
+                                                                                     : TOLERANCE});
+    suite_report(&suite);
+}
+
 /* ---- qk_norm ---- */
 
 static void build_qk_norm(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
@@ -118,15 +141,16 @@ static void build_qk_norm(struct plan *plan, struct weight weights[STEP_WEIGHTS]
     add_single_step(plan, &step);
 }
 
-/* Into another place, and in place. */
+/* Into another place, in place, and with NaN. */
 static void run_qk_norm(struct suite *suite, size_t rows, size_t heads, size_t head_size, float eps, struct draw input)
 {
-    for (int form = 0; form < 2; form++)
+    for (int form = 0; form < 2 + (rows > 1); form++)
         suite_run(suite, &(struct job){.build = build_qk_norm,
                                        .g = {.width = heads * head_size, .heads = heads, .head_size = head_size},
                                        .rows = rows,
                                        .eps = eps,
                                        .in_place = form == 1,
+                                       .broken = form == 2,
                                        .input = input,
                                        .weight = {1, 0.2},
                                        .bias = SMALL,
@@ -163,6 +187,7 @@ int main(void)
         cmocka_unit_test(test_residual_norm_constant_rows),
         cmocka_unit_test(test_residual_norm_extremes),
         cmocka_unit_test(test_residual),
+        cmocka_unit_test(test_residual_norm_narrow),
         cmocka_unit_test(test_qk_norm_sizes),
         cmocka_unit_test(test_qk_norm_extremes),
     };

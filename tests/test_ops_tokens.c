@@ -34,6 +34,7 @@ static void test_im2patch(void **state)
                                                   .grid_height = grid_height,
                                                   .grid_width = grid_width,
                                                   .patches = grid_height * grid_width},
+                                            .output_number = batch == 2 ? NUMBER_F16 : NUMBER_F32,
                                             .input = NORMAL});
         }
     suite_report(&suite);
@@ -237,11 +238,47 @@ static void test_pool_extremes(void **state)
     suite_report(&suite);
 }
 
+/* ---- NaN ---- */
+
+/* No operation loses one; gate not in 16 bits either. */
+static void test_nan(void **state)
+{
+    const struct geometry g = {
+        .batch = 2, .patches = 33, .prefix = 1, .tokens = 34, .width = 36, .heads = 3, .head_size = 12};
+    struct device *device = device_or_skip(state);
+    struct job job = {
+        .g = g, .broken = true, .input = NORMAL, .weight = NORMAL, .bias = NORMAL, .tolerance = TOLERANCE};
+    struct suite suite = {device, .random = {28}, .op = OP_TOKENS};
+    job.build = build_tokens;
+    suite_run(&suite, &job);
+    suite = (struct suite){device, .random = {29}, .op = OP_ROPE};
+    job.build = build_rope;
+    job.rope = ROPE_EVA;
+    suite_run(&suite, &job);
+    for (enum pool pool = POOL_CLS_MEAN; pool < POOL_ATTENTION; pool++) {
+        suite = (struct suite){device, .random = {30}, .op = OP_POOL};
+        job.build = build_pool;
+        job.pool = pool;
+        suite_run(&suite, &job);
+    }
+    for (enum activation activation = ACTIVATION_NONE; activation < ACTIVATION_COUNT; activation++) {
+        suite = (struct suite){device, .random = {31}, .op = OP_GATE};
+        job.build = build_gate;
+        job.rows = 33;
+        job.n = 67;
+        job.activation = activation;
+        job.output_number = activation % 2 ? NUMBER_F16 : NUMBER_F32;
+        job.tolerance = activation % 2 ? TOLERANCE_F16 : TOLERANCE;
+        suite_run(&suite, &job);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_im2patch), cmocka_unit_test(test_tokens), cmocka_unit_test(test_rope),
         cmocka_unit_test(test_gate),     cmocka_unit_test(test_pool),   cmocka_unit_test(test_pool_extremes),
+        cmocka_unit_test(test_nan),
     };
     return device_exit_code(cmocka_run_group_tests(tests, device_set_up, device_tear_down));
 }

@@ -43,7 +43,7 @@ vitcl_status make_request(struct request *request, const vitcl_context *context,
     if (request->batch > VITCL_MAX_BATCH)
         return fail(error, VITCL_ERROR_ARGUMENT, "batch_size: %zu; at most %d is taken", request->batch,
                     VITCL_MAX_BATCH);
-    if ((unsigned)p->precision > VITCL_PRECISION_BF16)
+    if ((unsigned)p->precision > VITCL_PRECISION_F16)
         return fail(error, VITCL_ERROR_ARGUMENT, "precision: %d is no vitcl_precision", (int)p->precision);
     return choose_outputs(model, &request->outputs, error);
 }

@@ -61,6 +61,8 @@ const char *vitcl_status_name(vitcl_status status)
         return "VITCL_ERROR_MEMORY";
     case VITCL_ERROR_MISMATCH:
         return "VITCL_ERROR_MISMATCH";
+    case VITCL_ERROR_OVERFLOW:
+        return "VITCL_ERROR_OVERFLOW";
     }
     return "unknown status";
 }

@@ -74,8 +74,8 @@ static size_t candidates(const struct plan *plan, const struct step *step, const
 }
 
 const struct variant ATTENTION_FUSED = {.name = "fused",
-                                        .reads_bf16 = true,
-                                        .writes_bf16 = true,
+                                        .reads = NUMBERS_ALL,
+                                        .writes = NUMBERS_ALL,
                                         .obstacle = vector_obstacle,
                                         .launch = launch,
                                         .candidates = candidates};
@@ -117,9 +117,8 @@ static size_t launch_amx(const struct plan *plan, const struct step *step, const
 }
 
 const struct variant ATTENTION_AMX = {.name = "amx",
-                                      .reads_bf16 = true,
-                                      .only_bf16 = true,
-                                      .writes_bf16 = true,
+                                      .reads = NUMBERS(NUMBER_BF16),
+                                      .writes = NUMBERS(NUMBER_F32) | NUMBERS(NUMBER_BF16),
                                       .obstacle = amx_obstacle,
                                       .fits = fits_amx,
                                       .launch = launch_amx};

@@ -39,6 +39,6 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
     return 1;
 }
 
-static const struct variant PORTABLE = {.name = "portable", .writes_bf16 = true, .launch = launch};
+static const struct variant PORTABLE = {.name = "portable", .writes = NUMBERS_ALL, .launch = launch};
 
 const struct operation IM2PATCH = {.cost = cost, .reference = reference, .variants = {&PORTABLE}};

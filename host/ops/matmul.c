@@ -102,8 +102,8 @@ static const struct variant CLBLAST = {
     .name = "clblast", .layout = LAYOUT_TRANSPOSED, .obstacle = clblast_obstacle, .launch = launch_clblast};
 static const struct variant PORTABLE = {.name = "portable",
                                         .layout = LAYOUT_TRANSPOSED,
-                                        .reads_bf16 = true,
-                                        .writes_bf16 = true,
+                                        .reads = NUMBERS_ALL,
+                                        .writes = NUMBERS_ALL,
                                         .launch = launch_portable};
 
 static const struct variant *choose(const struct plan *plan, const struct facts *facts, const char **reason)

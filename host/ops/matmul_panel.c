@@ -80,13 +80,13 @@ static size_t tile_candidates(const struct plan *plan, const struct step *step, 
     return count;
 }
 
-/* ---- multiply-adds of floats; bf16 becomes float in registers ---- */
+/* ---- multiply-adds of floats; bf16 becomes float in registers, f16 in the core's first cache ---- */
 
 /* Pairs of bf16 are read whole. */
 static bool fits_pairs(const struct plan *plan, const struct step *step)
 {
     const struct tensor *x = &plan->tensors[step->input[0]];
-    return x->number == NUMBER_F32 || x->cols % 2 == 0;
+    return x->number != NUMBER_BF16 || x->cols % 2 == 0;
 }
 
 static struct method vector_method(const struct facts *facts, const char *option)
@@ -110,8 +110,8 @@ static size_t vector_candidates(const struct plan *plan, const struct step *step
 
 const struct variant MATMUL_PANEL = {.name = "panel",
                                      .layout = LAYOUT_PANELS,
-                                     .reads_bf16 = true,
-                                     .writes_bf16 = true,
+                                     .reads = NUMBERS_ALL,
+                                     .writes = NUMBERS_ALL,
                                      .obstacle = vector_obstacle,
                                      .fits = fits_pairs,
                                      .launch = launch_panel,
@@ -128,9 +128,8 @@ static size_t launch_dot(const struct plan *plan, const struct step *step, const
 
 const struct variant MATMUL_BF16_DOT = {.name = "bf16_dot",
                                         .layout = LAYOUT_PANELS,
-                                        .reads_bf16 = true,
-                                        .only_bf16 = true,
-                                        .writes_bf16 = true,
+                                        .reads = NUMBERS(NUMBER_BF16),
+                                        .writes = NUMBERS(NUMBER_F32) | NUMBERS(NUMBER_BF16),
                                         .obstacle = dot_obstacle,
                                         .fits = fits_pairs,
                                         .launch = launch_dot,
@@ -172,9 +171,8 @@ static size_t amx_candidates(const struct plan *plan, const struct step *step, c
 
 const struct variant MATMUL_AMX = {.name = "amx",
                                    .layout = LAYOUT_PANELS,
-                                   .reads_bf16 = true,
-                                   .only_bf16 = true,
-                                   .writes_bf16 = true,
+                                   .reads = NUMBERS(NUMBER_BF16),
+                                   .writes = NUMBERS(NUMBER_F32) | NUMBERS(NUMBER_BF16),
                                    .obstacle = amx_obstacle,
                                    .fits = fits_amx,
                                    .launch = launch_amx,

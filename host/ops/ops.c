@@ -19,6 +19,11 @@ const struct operation *operation_of(enum op op)
     return OPERATIONS[op];
 }
 
+bool numbers_have(unsigned numbers, enum number number)
+{
+    return (numbers ? numbers : NUMBERS(NUMBER_F32)) & NUMBERS(number);
+}
+
 struct arg arg_tensor(int tensor)
 {
     return (struct arg){.kind = ARG_TENSOR, .tensor = tensor};

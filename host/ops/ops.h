@@ -33,13 +33,18 @@ struct launch {
     size_t m, n, k; /* gemm */
 };
 
-/* One way to run an operation on a device. */
+/* Sets of enum number; an empty one stands for NUMBER_F32 alone. */
+#define NUMBERS(number) (1u << (number))
+#define NUMBERS_ALL     (NUMBERS(NUMBER_F32) | NUMBERS(NUMBER_BF16) | NUMBERS(NUMBER_F16))
+bool numbers_have(unsigned numbers, enum number number);
+
+/* One way to run an operation on a device. NaN in its input must be NaN in all that depends on it: that is how a number
+ * that f16 can not hold is noticed in the outputs. */
 struct variant {
     const char *name;
     enum layout layout; /* of the step's first weight */
-    bool reads_bf16;    /* its first input may be stored so; then the first weight of a matmul is, too */
-    bool only_bf16;     /* it reads nothing else */
-    bool writes_bf16;   /* its first output may be stored so */
+    unsigned reads;     /* numbers that its first input, and with it the first weight of a matmul, may be stored as */
+    unsigned writes;    /* the same for its first output */
     /* NULL where it can run there, else why not. */
     const char *(*obstacle)(const struct facts *facts);
     /* Whether it can run this step; NULL: it can run any. */

@@ -103,7 +103,7 @@ static size_t launch_wide(const struct plan *plan, const struct step *step, cons
 }
 
 static const struct variant WIDE = {
-    .name = "wide", .writes_bf16 = true, .obstacle = vector_obstacle, .launch = launch_wide};
-static const struct variant PORTABLE = {.name = "portable", .writes_bf16 = true, .launch = launch_portable};
+    .name = "wide", .writes = NUMBERS_ALL, .obstacle = vector_obstacle, .launch = launch_wide};
+static const struct variant PORTABLE = {.name = "portable", .writes = NUMBERS_ALL, .launch = launch_portable};
 
 const struct operation RESIDUAL_NORM = {.cost = cost, .reference = reference, .variants = {&WIDE, &PORTABLE}};

@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What runs an operation's steps: those whose input is float, and those whose input is bf16. */
+/* What runs an operation's steps: those whose input is float, and those whose input the plan's precision makes
+ * narrower.
+ */
 struct choice {
-    const struct variant *forced, *plain, *bf16;
+    const struct variant *forced, *plain, *narrow;
     const char *reason; /* for plain */
 };
 
@@ -94,14 +96,13 @@ static bool can_run(const struct variant *variant, const struct facts *facts)
     return !variant->obstacle || !variant->obstacle(facts);
 }
 
-/* The first variant that can run there; with `bf16` one that reads it, and with a step one that fits it. NULL for none.
- */
-static const struct variant *first_of(const struct operation *operation, const struct facts *facts, bool bf16,
+/* The first variant that can run there and reads such numbers; with a step one that fits it. NULL for none. */
+static const struct variant *first_of(const struct operation *operation, const struct facts *facts, enum number number,
                                       const struct plan *plan, const struct step *step)
 {
     for (size_t v = 0; v < MAX_VARIANTS && operation->variants[v]; v++) {
         const struct variant *variant = operation->variants[v];
-        if (can_run(variant, facts) && (bf16 ? variant->reads_bf16 : !variant->only_bf16) &&
+        if (can_run(variant, facts) && numbers_have(variant->reads, number) &&
             (!step || !variant->fits || variant->fits(plan, step)))
             return variant;
     }
@@ -111,51 +112,54 @@ static const struct variant *first_of(const struct operation *operation, const s
 static void choose(const struct plan *plan, const struct facts *facts, const struct operation *operation,
                    struct choice *choice)
 {
-    choice->plain = choice->bf16 = choice->forced;
+    const enum number number = number_of_precision(plan->precision);
+    choice->plain = choice->narrow = choice->forced;
     choice->reason = "asked for";
-    if (choice->forced && !choice->forced->reads_bf16)
-        choice->bf16 = NULL;
+    if (choice->forced && !numbers_have(choice->forced->reads, number))
+        choice->narrow = NULL;
     if (!choice->forced)
-        choice->bf16 = first_of(operation, facts, true, NULL, NULL);
-    if (choice->forced && !choice->forced->only_bf16)
+        choice->narrow = first_of(operation, facts, number, NULL, NULL);
+    if (choice->forced && numbers_have(choice->forced->reads, NUMBER_F32))
         return;
     choice->plain = operation->choose ? operation->choose(plan, facts, &choice->reason)
-                                      : first_of(operation, facts, false, NULL, NULL);
+                                      : first_of(operation, facts, NUMBER_F32, NULL, NULL);
     if (!operation->choose)
         choice->reason = operation->variants[1] ? "the first that can run here" : "the only variant";
 }
 
-/* ---- which tensors are bf16: what feeds only matmul and attention, and is no output ---- */
+/* ---- which tensors are narrower than float: what feeds only matmul and attention, and is no output ---- */
 
 static bool multiplies(enum op op)
 {
     return op == OP_MATMUL || op == OP_ATTENTION;
 }
 
-/* Whether all that read a tensor multiply it, and can read bf16. */
+/* Whether all that read a tensor multiply it, and can read it so. */
 static bool feeds_products(const struct plan *plan, int tensor, const struct choice choices[OP_COUNT])
 {
     for (size_t s = 0; s < plan->step_count; s++) {
         const struct step *step = &plan->steps[s];
         bool first = step->input[0] == tensor;
-        if (step->input[1] == tensor || (first && (!multiplies(step->op) || !choices[step->op].bf16)))
+        if (step->input[1] == tensor || (first && (!multiplies(step->op) || !choices[step->op].narrow)))
             return false;
     }
     return true;
 }
 
-static bool writes_bf16(const struct choice *choice)
+static bool writes(const struct choice *choice, enum number number)
 {
-    return choice->plain->writes_bf16 && (!choice->bf16 || choice->bf16->writes_bf16);
+    return numbers_have(choice->plain->writes, number) &&
+           (!choice->narrow || numbers_have(choice->narrow->writes, number));
 }
 
 static void give_types(struct plan *plan, const struct choice choices[OP_COUNT])
 {
+    const enum number number = number_of_precision(plan->precision);
     for (size_t s = 0; s < plan->step_count; s++) {
         const struct step *step = &plan->steps[s];
         struct tensor *output = &plan->tensors[step->output[0]];
-        if (!output->keep && writes_bf16(&choices[step->op]) && feeds_products(plan, step->output[0], choices))
-            output->number = NUMBER_BF16;
+        if (!output->keep && writes(&choices[step->op], number) && feeds_products(plan, step->output[0], choices))
+            output->number = number;
     }
 }
 
@@ -164,12 +168,13 @@ static void give_variant(struct plan *plan, struct step *step, const struct choi
     const enum number number = plan->tensors[step->input[0]].number;
     const struct variant *variant = choice->plain;
     step->reason = choice->reason;
-    if (number == NUMBER_BF16) {
-        variant = choice->bf16;
-        if (!choice->forced || (variant->fits && !variant->fits(plan, step)))
-            variant = first_of(operation_of(step->op), facts, true, plan, step);
+    if (number != NUMBER_F32) {
+        variant = choice->forced;
+        if (!variant || !numbers_have(variant->reads, number) || (variant->fits && !variant->fits(plan, step)))
+            variant = first_of(operation_of(step->op), facts, number, plan, step);
         if (!choice->forced)
-            step->reason = "the first that multiplies bf16 here";
+            step->reason =
+                number == NUMBER_F16 ? "the first that reads f16 here" : "the first that multiplies bf16 here";
     }
     step->variant = variant;
     step->variant_name = variant->name;
@@ -178,12 +183,12 @@ static void give_variant(struct plan *plan, struct step *step, const struct choi
                         PANEL_VECTORS * facts->vector_width);
 }
 
-static vitcl_status check_bf16(const struct choice choices[OP_COUNT], vitcl_error *err)
+static vitcl_status check_narrow(const struct plan *plan, const struct choice choices[OP_COUNT], vitcl_error *err)
 {
-    if (choices[OP_MATMUL].bf16)
+    if (choices[OP_MATMUL].narrow)
         return VITCL_OK;
-    return fail(err, VITCL_ERROR_ARGUMENT, "matmul=%s does not read bf16: choose another variant or another precision",
-                choices[OP_MATMUL].forced->name);
+    return fail(err, VITCL_ERROR_ARGUMENT, "matmul=%s does not read %s: choose another variant or another precision",
+                choices[OP_MATMUL].forced->name, number_name(number_of_precision(plan->precision)));
 }
 
 vitcl_status ops_select(struct plan *plan, const struct facts *facts, const char *overrides, vitcl_error *err)
@@ -195,8 +200,8 @@ vitcl_status ops_select(struct plan *plan, const struct facts *facts, const char
         operation_of(plan->steps[s].op)->cost(plan, &plan->steps[s]);
     for (size_t op = 0; op < OP_COUNT; op++)
         choose(plan, facts, operation_of((enum op)op), &choices[op]);
-    if (plan->precision == VITCL_PRECISION_BF16) {
-        TRY(check_bf16(choices, err));
+    if (plan->precision != VITCL_PRECISION_F32) {
+        TRY(check_narrow(plan, choices, err));
         give_types(plan, choices);
     }
     for (size_t s = 0; s < plan->step_count; s++)

@@ -21,7 +21,8 @@
 /* How a number is stored on the device. */
 enum number {
     NUMBER_F32,
-    NUMBER_BF16 /* the upper half of a float */
+    NUMBER_BF16, /* the upper half of a float */
+    NUMBER_F16 /* IEEE 754 binary16; what it can not hold is NaN, which no sum loses: Infinity might, in softmax say */
 };
 
 /* How a weight lies in device memory. */
@@ -174,6 +175,12 @@ int plan_add_step(struct plan *plan, const struct step *step);
 void plan_set_layout(struct plan *plan, int weight, enum number number, enum layout layout, size_t panel);
 
 size_t number_bytes(enum number number);
+
+/* "f16" for NUMBER_F16. */
+const char *number_name(enum number number);
+
+/* How a plan of that precision stores what is multiplied. */
+enum number number_of_precision(vitcl_precision precision);
 
 /* tensors.c: room for a weight [rows,cols] that the plan owns; NULL when memory is out. */
 struct computed *plan_add_computed(struct plan *plan, size_t rows, size_t cols);

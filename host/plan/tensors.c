@@ -47,7 +47,20 @@ int plan_add_tensor(struct plan *plan, const char *name, const size_t *shape, si
 
 size_t number_bytes(enum number number)
 {
-    return number == NUMBER_BF16 ? sizeof(uint16_t) : sizeof(float);
+    return number == NUMBER_F32 ? sizeof(float) : sizeof(uint16_t);
+}
+
+const char *number_name(enum number number)
+{
+    static const char *const NAMES[] = {[NUMBER_F32] = "f32", [NUMBER_BF16] = "bf16", [NUMBER_F16] = "f16"};
+    return NAMES[number];
+}
+
+enum number number_of_precision(vitcl_precision precision)
+{
+    static const enum number NUMBERS[] = {
+        [VITCL_PRECISION_F32] = NUMBER_F32, [VITCL_PRECISION_BF16] = NUMBER_BF16, [VITCL_PRECISION_F16] = NUMBER_F16};
+    return NUMBERS[precision];
 }
 
 void plan_set_layout(struct plan *plan, int weight, enum number number, enum layout layout, size_t panel)

@@ -2,7 +2,7 @@
 #include "run/pack.h"
 #include "base/parallel.h"
 #include "base/size.h"
-#include "model/half.h"
+#include "run/number.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ struct job {
     const struct tensor *tensor;
     void *packed;
     size_t block; /* rows transposed together */
-    atomic_bool out_of_memory;
+    atomic_bool out_of_memory, overflow;
 };
 
 static void copy_rows(void *context, size_t first, size_t last)
@@ -37,15 +37,16 @@ static void store_transposed(const float *rows, size_t count, size_t cols, float
             packed[c * stride + r] = rows[r * cols + c];
 }
 
-/* The same in bf16. */
-static void store_transposed_bf16(const float *rows, size_t count, size_t cols, uint16_t *packed, size_t stride)
+/* The same in 16 bits. */
+static void store_transposed_narrow(enum number number, const float *rows, size_t count, size_t cols, uint16_t *packed,
+                                    size_t stride)
 {
     for (size_t c = 0; c < cols; c++)
         for (size_t r = 0; r < count; r++)
-            packed[c * stride + r] = float_to_bf16(rows[r * cols + c]);
+            packed[c * stride + r] = number_from_float(number, rows[r * cols + c]);
 }
 
-/* packed [cols/2][count][2]; behind an odd number of columns a zero. */
+/* Of bf16: packed [cols/2][count][2]; behind an odd number of columns a zero. */
 static void store_pairs(const float *rows, size_t count, size_t cols, uint16_t *packed)
 {
     for (size_t c = 0; c < cols; c += 2)
@@ -55,27 +56,43 @@ static void store_pairs(const float *rows, size_t count, size_t cols, uint16_t *
         }
 }
 
+/* A block of `block` rows, beginning with row number `first` of the weight. */
+static void pack_panel(const struct tensor *tensor, const float *rows, size_t first, size_t block, void *packed)
+{
+    const size_t cols = tensor->weight->cols;
+    if (tensor->number == NUMBER_BF16)
+        store_pairs(rows, block, cols, (uint16_t *)packed + first * size_round_up(cols, 2));
+    else if (tensor->number == NUMBER_F16)
+        store_transposed_narrow(NUMBER_F16, rows, block, cols, (uint16_t *)packed + first * cols, block);
+    else
+        store_transposed(rows, block, cols, (float *)packed + first * cols, block);
+}
+
+static bool all_held(enum number number, const float *values, size_t count)
+{
+    bool held = true;
+    for (size_t i = 0; number == NUMBER_F16 && i < count; i++)
+        held &= number_holds(number, values[i]);
+    return held;
+}
+
 /* Rows [first, first + block) of the weight; those it does not have are zeros, which fill a panel. */
-static void pack_block(const struct job *job, size_t first, float *rows)
+static void pack_block(struct job *job, size_t first, float *rows)
 {
     const struct tensor *tensor = job->tensor;
     const struct weight *weight = tensor->weight;
-    const bool bf16 = tensor->number == NUMBER_BF16;
     size_t count = size_min(job->block, weight->rows - first), cols = weight->cols;
     for (size_t r = 0; r < count; r++)
         weight_read_row(weight, first + r, rows + r * cols);
-    if (tensor->layout == LAYOUT_TRANSPOSED) {
-        if (bf16)
-            store_transposed_bf16(rows, count, cols, (uint16_t *)job->packed + first, weight->rows);
-        else
-            store_transposed(rows, count, cols, (float *)job->packed + first, weight->rows);
-        return;
-    }
+    if (!all_held(tensor->number, rows, count * cols))
+        atomic_store(&job->overflow, true);
     memset(rows + count * cols, 0, (job->block - count) * cols * sizeof *rows);
-    if (bf16)
-        store_pairs(rows, job->block, cols, (uint16_t *)job->packed + first * size_round_up(cols, 2));
+    if (tensor->layout == LAYOUT_PANELS)
+        pack_panel(tensor, rows, first, job->block, job->packed);
+    else if (tensor->number == NUMBER_F32)
+        store_transposed(rows, count, cols, (float *)job->packed + first, weight->rows);
     else
-        store_transposed(rows, job->block, cols, (float *)job->packed + first * cols, job->block);
+        store_transposed_narrow(tensor->number, rows, count, cols, (uint16_t *)job->packed + first, weight->rows);
 }
 
 /* Blocks [first,last). */
@@ -99,6 +116,12 @@ static void pack_blocks(void *context, size_t first, size_t last)
     free(rows);
 }
 
+vitcl_status fail_weight_overflow(const struct tensor *tensor, vitcl_error *err)
+{
+    return fail(err, VITCL_ERROR_OVERFLOW,
+                "%s: a weight is too large for f16, whose largest number is 65504: f32 and bf16 hold it", tensor->name);
+}
+
 vitcl_status pack_weight(const struct tensor *tensor, void *packed, vitcl_error *err)
 {
     const struct weight *weight = tensor->weight;
@@ -108,5 +131,7 @@ vitcl_status pack_weight(const struct tensor *tensor, void *packed, vitcl_error 
         parallel_for(weight->rows, copy_rows, &job);
     else
         parallel_for(size_ceil_div(weight->rows, job.block), pack_blocks, &job);
-    return job.out_of_memory ? fail_memory(err, job.block * weight->cols * sizeof(float)) : VITCL_OK;
+    if (job.out_of_memory)
+        return fail_memory(err, job.block * weight->cols * sizeof(float));
+    return job.overflow ? fail_weight_overflow(tensor, err) : VITCL_OK;
 }

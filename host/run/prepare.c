@@ -122,10 +122,13 @@ static vitcl_status prepare_kernel(struct executor *e, struct prepared *prepared
 /* What the kernel of a step must know of how its numbers are stored. */
 static void add_types(const struct plan *plan, const struct step *step, struct launch *launch)
 {
-    if (plan->tensors[step->input[0]].number == NUMBER_BF16)
-        add_option(launch, "BF16_INPUT", 1);
-    if (plan->tensors[step->output[0]].number == NUMBER_BF16)
-        add_option(launch, "BF16_OUTPUT", 1);
+    static const char *const INPUTS[] = {[NUMBER_BF16] = "BF16_INPUT", [NUMBER_F16] = "F16_INPUT"};
+    static const char *const OUTPUTS[] = {[NUMBER_BF16] = "BF16_OUTPUT", [NUMBER_F16] = "F16_OUTPUT"};
+    const enum number input = plan->tensors[step->input[0]].number, output = plan->tensors[step->output[0]].number;
+    if (input != NUMBER_F32)
+        add_option(launch, INPUTS[input], 1);
+    if (output != NUMBER_F32)
+        add_option(launch, OUTPUTS[output], 1);
 }
 
 /* A kernel may allow smaller groups than its device: then the step is laid out again for those. */

@@ -1,17 +1,18 @@
 /* reference.c - runs each step's plain-C function, on all cores. */
 #include "run/reference.h"
 #include "base/parallel.h"
-#include "model/half.h"
 #include "ops/ops.h"
+#include "run/number.h"
+#include "run/pack.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Rounds as the device does where it stores bf16, so that what is left to differ is the order of sums. */
+/* Rounds as the device does where it stores 16 bits, so that what is left to differ is the order of sums. */
 static void round_to(enum number number, float *values, size_t count)
 {
-    for (size_t i = 0; number == NUMBER_BF16 && i < count; i++)
-        values[i] = bf16_to_float(float_to_bf16(values[i]));
+    for (size_t i = 0; number != NUMBER_F32 && i < count; i++)
+        values[i] = number_round(number, values[i]);
 }
 
 /* A weight's numbers where they lie in the file, if they are one tensor of aligned floats there. */
@@ -28,12 +29,16 @@ static float *in_place(const struct tensor *tensor)
 static vitcl_status convert(const struct tensor *tensor, float **converted, vitcl_error *err)
 {
     const struct weight *weight = tensor->weight;
-    *converted = malloc(weight->rows * weight->cols * sizeof **converted);
+    const size_t count = weight->rows * weight->cols;
+    *converted = malloc(count * sizeof **converted);
     if (!*converted)
-        return fail_memory(err, weight->rows * weight->cols * sizeof **converted);
+        return fail_memory(err, count * sizeof **converted);
     for (size_t row = 0; row < weight->rows; row++)
         weight_read_row(weight, row, *converted + row * weight->cols);
-    round_to(tensor->number, *converted, weight->rows * weight->cols);
+    for (size_t i = 0; i < count; i++)
+        if (!number_holds(tensor->number, (*converted)[i]))
+            return fail_weight_overflow(tensor, err);
+    round_to(tensor->number, *converted, count);
     return VITCL_OK;
 }
 

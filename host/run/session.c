@@ -166,6 +166,18 @@ vitcl_status session_submit(struct session *session, size_t count, vitcl_error *
     return status;
 }
 
+/* A number that f16 can not hold is NaN, and so is all that depends on it. */
+static vitcl_status check_overflow(const struct session *s, const struct slot *slot, vitcl_error *err)
+{
+    for (size_t k = 0; k < OUTPUT_COUNT && s->plan.precision == VITCL_PRECISION_F16; k++)
+        if (slot->outputs[k] &&
+            !all_finite(slot->outputs[k], plan_image_bytes(&s->plan, s->plan.outputs[k], slot->count) / sizeof(float)))
+            return fail(err, VITCL_ERROR_OVERFLOW,
+                        "an output is not finite: a number was too large for f16, whose largest is 65504; f32 and bf16 "
+                        "hold more");
+    return VITCL_OK;
+}
+
 static void copy_results(const struct session *s, const struct slot *slot, const vitcl_results *results)
 {
     float *const to[OUTPUT_COUNT] = {results->logits, results->embedding, results->hidden};
@@ -180,6 +192,8 @@ vitcl_status session_wait(struct session *session, const vitcl_results *results,
     vitcl_status status = slot->mark ? mark_wait(&slot->mark, err) : VITCL_OK;
     session->oldest = (session->oldest + 1) % VITCL_QUEUE_DEPTH;
     session->in_flight--;
+    if (status == VITCL_OK)
+        status = check_overflow(session, slot, err);
     if (status == VITCL_OK && results)
         copy_results(session, slot, results);
     return status;

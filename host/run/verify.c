@@ -2,11 +2,19 @@
  * includes what earlier steps have added up: the first step that jumps is the one to look at. */
 #include "run/verify.h"
 #include "base/size.h"
-#include "model/half.h"
+#include "run/number.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+bool all_finite(const float *values, size_t count)
+{
+    bool finite = true;
+    for (size_t i = 0; i < count; i++)
+        finite &= isfinite(values[i]) != 0;
+    return finite;
+}
 
 double deviation_of(const float *a, const float *b, size_t count)
 {
@@ -24,16 +32,19 @@ double deviation_of(const float *a, const float *b, size_t count)
 
 double verify_tolerance(const struct plan *plan)
 {
-    return plan->precision == VITCL_PRECISION_BF16 ? VERIFY_TOLERANCE_BF16 : VERIFY_TOLERANCE;
+    static const double TOLERANCES[] = {[VITCL_PRECISION_F32] = VERIFY_TOLERANCE,
+                                        [VITCL_PRECISION_BF16] = VERIFY_TOLERANCE_BF16,
+                                        [VITCL_PRECISION_F16] = VERIFY_TOLERANCE_F16};
+    return TOLERANCES[plan->precision];
 }
 
 void numbers_to_float(enum number number, void *numbers, size_t count)
 {
     float *floats = numbers;
-    for (size_t i = count; number == NUMBER_BF16 && i-- > 0;) { /* from behind: floats are longer */
+    for (size_t i = count; number != NUMBER_F32 && i-- > 0;) { /* from behind: floats are longer */
         uint16_t bits;
         memcpy(&bits, (char *)numbers + i * sizeof bits, sizeof bits);
-        floats[i] = bf16_to_float(bits);
+        floats[i] = number_to_float(number, bits);
     }
 }
 
@@ -68,6 +79,19 @@ done:
     return status;
 }
 
+/* Whether a step's outputs, as the reference has them, are no numbers in f16. */
+static bool overflows(const struct reference *reference, size_t s)
+{
+    const struct plan *plan = reference->plan;
+    bool finite = true;
+    for (size_t i = 0; i < STEP_OUTPUTS && plan->precision == VITCL_PRECISION_F16; i++) {
+        const int output = plan->steps[s].output[i];
+        if (output != NO_TENSOR)
+            finite &= all_finite(reference->data[output], plan->tensors[output].rows * plan->tensors[output].cols);
+    }
+    return !finite;
+}
+
 vitcl_status verify_plan(struct executor *executor, struct device *device, struct reference *reference,
                          vitcl_verify_fn report, void *user, vitcl_error *err)
 {
@@ -87,6 +111,10 @@ vitcl_status verify_plan(struct executor *executor, struct device *device, struc
                                   .tolerance = verify_tolerance(plan)};
         TRY(executor_enqueue_step(executor, s, err));
         reference_run_step(reference, s);
+        if (overflows(reference, s))
+            TRY(fail(err, VITCL_ERROR_OVERFLOW,
+                     "step %zu, %s: a number is too large for f16, whose largest is 65504: f32 and bf16 hold it", s,
+                     step->label));
         TRY(verify_outputs(executor, device, reference, s, scratch, &line.deviation, err));
         line.passed = line.deviation <= line.tolerance;
         if (!line.passed && !first_bad.label)

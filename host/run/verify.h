@@ -13,6 +13,9 @@
  * rms, then differ by 1/256, and such differences go on through all steps. */
 #define VERIFY_TOLERANCE_BF16 0.1
 
+/* With f16 by 1/2048. */
+#define VERIFY_TOLERANCE_F16 0.0125
+
 double verify_tolerance(const struct plan *plan);
 
 /* Makes `count` numbers of a tensor, as they were read from the device, floats; in place. */
@@ -24,9 +27,12 @@ vitcl_status verify_outputs(struct executor *executor, struct device *device, co
                             size_t s, float *scratch, double *deviation, vitcl_error *err);
 size_t verify_scratch(const struct plan *plan);
 
-/* Both executors have the same plan, and the same pixels in place. See vitcl_session_verify. */
+/* Both executors have the same plan, and the same pixels in place. See vitcl_session_verify. In f16 the first step that
+ * overflows ends it: VITCL_ERROR_OVERFLOW. */
 vitcl_status verify_plan(struct executor *executor, struct device *device, struct reference *reference,
                          vitcl_verify_fn report, void *user, vitcl_error *err);
+
+bool all_finite(const float *values, size_t count);
 
 /* The largest |a - b| over the rms of b; infinite where either is not finite. */
 double deviation_of(const float *a, const float *b, size_t count);
