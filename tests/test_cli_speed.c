@@ -53,6 +53,8 @@ static void test_bench(void **state)
     assert_contains(output.out, device_facts(device)->is_cpu ? "batch 8," : "batch 64,");
     assert_contains(output.out, "GFLOP/s");
     check_and_free(&output, "ms per image", NULL);
+    output = RUN(0, "-q", "-m", DIGITS, "--bench", "-b", "3", "--precision", "f16");
+    check_and_free(&output, "ms per image", NULL);
 }
 
 static void test_bench_in_json(void **state)

@@ -7,19 +7,33 @@
 
 static void test_help(void **state)
 {
-    static const char *const OPTIONS[] = {"--model",        "--device",
-                                          "--batch-size",   "--recursive",
-                                          "--topk",         "--json",
-                                          "--logits",       "--embed",
-                                          "--hidden",       "--pixels",
-                                          "--quiet",        "--plan",
-                                          "--verify",       "--info",
-                                          "--list-devices", "--help",
-                                          "--version",      "--image-size",
-                                          "--resize",       "--exif",
-                                          "--labels",       "--labels-embeddings",
-                                          "--profile",      "--bench",
-                                          "--tune",         "--tune-seconds"};
+    static const char *const OPTIONS[] = {"--model",
+                                          "--device",
+                                          "--batch-size",
+                                          "--recursive",
+                                          "--topk",
+                                          "--json",
+                                          "--logits",
+                                          "--embed",
+                                          "--hidden",
+                                          "--pixels",
+                                          "--quiet",
+                                          "--plan",
+                                          "--verify",
+                                          "--info",
+                                          "--list-devices",
+                                          "--help",
+                                          "--version",
+                                          "--image-size",
+                                          "--resize",
+                                          "--exif",
+                                          "--labels",
+                                          "--labels-embeddings",
+                                          "--profile",
+                                          "--bench",
+                                          "--tune",
+                                          "--tune-seconds",
+                                          "--precision f32|bf16|f16"};
     struct output output = RUN(0, "--help"), brief = RUN(0, "-h");
     (void)state;
     assert_string_equal(output.out, brief.out);
@@ -68,6 +82,7 @@ static void test_wrong_usage(void **state)
         {"--resize: expected pil or torchvision, found \"\"", {"-m", DIGITS, "--resize", "", SIX}},
         {"--exif: expected on or off, found \"yes\"", {"-m", DIGITS, "--exif", "yes", SIX}},
         {"--exif: expected on or off, found \"On\"", {"-m", DIGITS, "--exif", "On", SIX}},
+        {"--precision: expected f32, bf16 or f16, found \"f64\"", {"-m", DIGITS, "--precision", "f64", SIX}},
         {"--labels", {"-m", DIGITS, SIX, "--labels"}}, /* their arguments are missing */
         {"--image-size", {"-m", DIGITS, SIX, "--image-size"}},
     };

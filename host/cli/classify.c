@@ -35,14 +35,14 @@ static bool open_outputs(struct job *job, const struct options *options)
            outputs_open(&job->outputs, options, &job->info, job->batch_size);
 }
 
-static bool open_session(struct job *job, const struct options *options, vitcl_context *context)
+static bool open_session(struct job *job)
 {
     vitcl_error error;
-    const vitcl_session_params params = {
-        .batch_size = job->batch_size, .outputs = outputs_kept(options, &job->info), .precision = options->precision};
-    vitcl_status status = vitcl_session_create(&job->session, context, job->model, &params, &error);
-    if (status == VITCL_OK && job->mode == MODE_PROFILE)
-        status = vitcl_context_measure_peak(context, &job->peak, &error);
+    vitcl_status status = VITCL_OK;
+    if (!job_open_session(job))
+        return false;
+    if (job->mode == MODE_PROFILE)
+        status = vitcl_context_measure_peak(job->context, &job->peak, &error);
     progress_idle();
     if (status != VITCL_OK)
         complain(&error);
@@ -65,12 +65,10 @@ static struct loader *open_loader(const struct job *job, const struct options *o
     return loader;
 }
 
-static bool run_job(struct job *job, const struct options *options, vitcl_context *context,
-                    const struct input_list *inputs)
+static bool run_job(struct job *job, const struct options *options, const struct input_list *inputs)
 {
     struct loader *loader = NULL;
-    bool fine = open_outputs(job, options) && (loader = open_loader(job, options, inputs)) != NULL &&
-                open_session(job, options, context);
+    bool fine = open_outputs(job, options) && (loader = open_loader(job, options, inputs)) != NULL && open_session(job);
     if (fine) {
         report_begin(&job->report);
         progress_count(0, job->total);
@@ -84,7 +82,7 @@ static bool run_job(struct job *job, const struct options *options, vitcl_contex
 
 int run_inputs(const struct options *options, vitcl_context *context, const vitcl_model *model)
 {
-    struct job job = {.model = model, .mode = options->mode};
+    struct job job = {.model = model, .context = context, .mode = options->mode};
     struct input_list inputs;
     bool fine;
 
@@ -98,12 +96,14 @@ int run_inputs(const struct options *options, vitcl_context *context, const vitc
     job.total = inputs.count;
     job.batch_size = useful_batch(&inputs, options->batch_size);
     job.image_size = job.info.input;
+    job.params = (vitcl_session_params){
+        .batch_size = job.batch_size, .outputs = outputs_kept(options, &job.info), .precision = options->precision};
     job.report = (struct report){.json = options->json && job.mode != MODE_VERIFY,
                                  .topk = options->topk,
                                  .device = vitcl_context_device(context),
                                  .texts = &job.texts,
                                  .info = job.info};
-    fine = run_job(&job, options, context, &inputs);
+    fine = run_job(&job, options, &inputs);
     job_clear(&job);
     input_free(&inputs);
     return fine && !job.failed ? 0 : EXIT_FAILED;

@@ -85,6 +85,44 @@ static bool report_entries(struct job *job, struct batch *batch)
     return fine;
 }
 
+/* ---- sessions ---- */
+
+/* Ends the session, if there is one, and makes one of f32. `error` says what overflowed, and what now fails. */
+static vitcl_status turn_to_f32(struct job *job, vitcl_error *error)
+{
+    char message[sizeof error->message + 64];
+    snprintf(message, sizeof message, "%s. Going on in f32", error->message);
+    progress_idle();
+    say(message);
+    vitcl_session_destroy(&job->session);
+    job->params.precision = VITCL_PRECISION_F32;
+    return vitcl_session_create(&job->session, job->context, job->model, &job->params, error);
+}
+
+bool job_open_session(struct job *job)
+{
+    vitcl_error error;
+    vitcl_status status = vitcl_session_create(&job->session, job->context, job->model, &job->params, &error);
+    if (status == VITCL_ERROR_OVERFLOW && job->mode == MODE_RUN)
+        status = turn_to_f32(job, &error);
+    progress_idle();
+    if (status != VITCL_OK)
+        complain(&error);
+    return status == VITCL_OK;
+}
+
+/* Runs all that is in flight again, and fetches the oldest run's results. */
+static vitcl_status repeat_in_f32(struct job *job, vitcl_error *error)
+{
+    vitcl_status status = turn_to_f32(job, error);
+    for (size_t i = 0; i < job->in_flight && status == VITCL_OK; i++) {
+        const struct batch *batch = &job->flying[i];
+        status = vitcl_session_submit(job->session, batch->pixels, batch->grids, batch->images, error);
+    }
+    progress_phase("repeating a run in f32");
+    return status == VITCL_OK ? vitcl_session_wait(job->session, &job->outputs.results, error) : status;
+}
+
 /* ---- runs ---- */
 
 /* Fetches the oldest run's results and reports them. */
@@ -98,13 +136,15 @@ static bool finish_oldest(struct job *job)
 
     progress_phase("waiting for the device");
     status = vitcl_session_wait(job->session, &job->outputs.results, &error);
+    if (status == VITCL_ERROR_OVERFLOW)
+        status = repeat_in_f32(job, &error);
     progress_idle();
     if (status == VITCL_OK)
         fine = report_entries(job, &batch) && outputs_write(&job->outputs, images);
     else
         complain(&error);
     progress_count(job->done, job->total);
-    /* Its list of entries serves a later batch. */
+    /* Its memory serves a later batch. */
     memmove(&job->flying[0], &job->flying[1], (VITCL_QUEUE_DEPTH - 1) * sizeof *job->flying);
     job->flying[VITCL_QUEUE_DEPTH - 1] = batch;
     job->in_flight--;
@@ -115,26 +155,33 @@ static bool submit(struct job *job)
 {
     vitcl_error error;
     vitcl_status status;
-    struct batch empty;
+    struct batch *flying, empty;
 
     if (job->in_flight == VITCL_QUEUE_DEPTH && !finish_oldest(job))
         return false;
     progress_phase("starting a run on the device");
-    status = vitcl_session_submit(job->session, job->pixels, job->grids, job->filling.images, &error);
+    status = vitcl_session_submit(job->session, job->filling.pixels, job->filling.grids, job->filling.images, &error);
     progress_idle();
     if (status != VITCL_OK) {
         complain(&error);
         return false;
     }
-    empty = job->flying[job->in_flight];
-    job->flying[job->in_flight++] = job->filling;
+    flying = &job->flying[job->in_flight++];
+    empty = *flying;
+    *flying = job->filling;
+    if (!empty.pixels) { /* nothing has to fly again, and the session has a copy */
+        empty.pixels = flying->pixels;
+        empty.grids = flying->grids;
+        flying->pixels = NULL;
+        flying->grids = NULL;
+    }
     job->filling = empty;
     return true;
 }
 
 static bool inspect(struct job *job)
 {
-    const struct ready_batch batch = {job->pixels, job->grids, job->filling.images};
+    const struct ready_batch batch = {job->filling.pixels, job->filling.grids, job->filling.images};
     vitcl_status status = job->mode == MODE_VERIFY ? verify_batch(job->session, &batch)
                                                    : profile_batch(job->session, &batch, &job->peak, &job->report);
     forget(&job->filling);
@@ -144,7 +191,7 @@ static bool inspect(struct job *job)
 
 static bool send_batch(struct job *job)
 {
-    if (!outputs_write_pixels(&job->outputs, job->pixels, job->filling.images))
+    if (!outputs_write_pixels(&job->outputs, job->filling.pixels, job->filling.images))
         return false;
     return job->mode == MODE_RUN ? submit(job) : inspect(job);
 }
@@ -175,12 +222,12 @@ static bool add_entry(struct batch *batch, const char *name, const char *problem
 
 float *job_next_pixels(const struct job *job)
 {
-    return job->pixels + job->filling.images * job->image_size;
+    return job->filling.pixels + job->filling.images * job->image_size;
 }
 
 bool job_add(struct job *job, const char *name, vitcl_grid grid)
 {
-    job->grids[job->filling.images] = grid;
+    job->filling.grids[job->filling.images] = grid;
     if (!add_entry(&job->filling, name, NULL))
         return false;
     return job->filling.images < job->batch_size || send_batch(job);
@@ -205,24 +252,35 @@ bool job_finish(struct job *job)
 
 /* ---- memory ---- */
 
+static bool allocate_images(struct job *job, struct batch *batch)
+{
+    batch->pixels = calloc(job->batch_size, job->image_size * sizeof *batch->pixels);
+    batch->grids = calloc(job->batch_size, sizeof *batch->grids);
+    return (batch->pixels && batch->grids) || fail_memory();
+}
+
 bool job_allocate(struct job *job)
 {
-    job->pixels = calloc(job->batch_size, job->image_size * sizeof *job->pixels);
-    job->grids = calloc(job->batch_size, sizeof *job->grids);
-    return (job->pixels && job->grids) || fail_memory();
+    bool fine = allocate_images(job, &job->filling);
+    for (size_t i = 0; i < VITCL_QUEUE_DEPTH && job->params.precision == VITCL_PRECISION_F16; i++)
+        fine = fine && allocate_images(job, &job->flying[i]);
+    return fine;
+}
+
+static void free_batch(struct batch *batch)
+{
+    forget(batch);
+    free(batch->entries);
+    free(batch->pixels);
+    free(batch->grids);
 }
 
 void job_clear(struct job *job)
 {
     vitcl_session_destroy(&job->session);
     outputs_close(&job->outputs);
-    forget(&job->filling);
-    free(job->filling.entries);
-    for (size_t i = 0; i < VITCL_QUEUE_DEPTH; i++) {
-        forget(&job->flying[i]);
-        free(job->flying[i].entries);
-    }
-    free(job->pixels);
-    free(job->grids);
+    free_batch(&job->filling);
+    for (size_t i = 0; i < VITCL_QUEUE_DEPTH; i++)
+        free_batch(&job->flying[i]);
     texts_close(&job->texts);
 }

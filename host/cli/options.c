@@ -1,5 +1,6 @@
 /* options.c - getopt_long over the table of options, and the help text. */
 #include "cli/options.h"
+#include "cli/precision.h"
 #include "vitcl.h"
 
 #include <errno.h>
@@ -86,7 +87,8 @@ void options_print_help(void)
         "                        one), pci:BB:DD.F, uuid:HEX, or a part of the device's name\n"
         "  -b, --batch-size N|auto  images per run of the device (1); auto: as many as keep it busy and fit its "
         "memory\n"
-        "  --precision f32|bf16  how weights and what is multiplied with them are stored (f32); sums are float always\n"
+        "  --precision f32|bf16|f16  how weights and what is multiplied with them are stored (f32); sums are float\n"
+        "                        always. What is too large for f16 is run again in f32\n"
         "\n"
         "results\n"
         "  -k, --topk N          labels per image (5)\n"
@@ -170,10 +172,9 @@ static int parse_exif(struct options *o, const char *text)
 
 static int parse_precision(struct options *o, const char *text)
 {
-    o->precision = strcmp(text, "bf16") == 0 ? VITCL_PRECISION_BF16 : VITCL_PRECISION_F32;
-    return o->precision == VITCL_PRECISION_BF16 || strcmp(text, "f32") == 0
+    return precision_from_text(&o->precision, text)
                ? 0
-               : usage("--precision: expected f32 or bf16, found \"%s\"", text);
+               : usage("--precision: expected f32, bf16 or f16, found \"%s\"", text);
 }
 
 /* Where an option's text goes as it is; NULL for other options. */
