@@ -18,3 +18,18 @@ __kernel void im2patch(__global const float *pixels, __global output_t *patches,
     for (; i < patch_width; i++)
         write_output(from[i], to + i);
 }
+
+/* The same with one work-item per number: neighbours touch neighbouring numbers, as GPUs like it. */
+__kernel void im2patch_numbers(__global const float *pixels, __global output_t *patches, int image_height,
+                               int image_width, int patch_height, int patch_width, int grid_height, int grid_width)
+{
+    const int i = get_global_id(0), patch = get_global_id(1), image = get_global_id(2);
+    const int columns = 3 * patch_height * patch_width, line = i / patch_width;
+    if (i >= columns)
+        return;
+    const int channel = line / patch_height;
+    const int y = patch / grid_width * patch_height + line % patch_height;
+    const int x = patch % grid_width * patch_width + i % patch_width;
+    write_output(pixels[((image * 3 + channel) * image_height + y) * image_width + x],
+                 patches + (image * grid_height * grid_width + patch) * columns + i);
+}

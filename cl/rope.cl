@@ -53,3 +53,23 @@ __kernel void rope(__global const float *qkv, __global const float *table, __glo
         copy(qkv + first, rotated + first, d);
     }
 }
+
+/* The same with one work-item per pair: neighbours touch neighbouring numbers, as GPUs like it. */
+__kernel void rope_pairs(__global const float *qkv, __global const float *table, __global float *rotated, int T, int H,
+                         int d, int P, int apart)
+{
+    const int pair = get_global_id(0), token = get_global_id(1), image = get_global_id(2);
+    const int half_size = d / 2, head = pair / half_size, i = pair % half_size;
+    const int first = ((image * T + token) * 3 * H + head) * d + (apart == 1 ? 2 * i : i), second = first + apart;
+    if (head >= 3 * H)
+        return;
+    const float a = qkv[first], b = qkv[second];
+    if (head < 2 * H && token >= P) {
+        const float cosine = table[(token - P) * d + i], sine = table[(token - P) * d + half_size + i];
+        rotated[first] = a * cosine - b * sine;
+        rotated[second] = b * cosine + a * sine;
+    } else if (rotated != qkv) {
+        rotated[first] = a;
+        rotated[second] = b;
+    }
+}

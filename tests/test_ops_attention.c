@@ -82,20 +82,23 @@ static void test_lengths(void **state)
 static void test_many_tokens(void **state)
 {
     struct suite suite = {device_or_skip(state), .random = {20}, .op = OP_ATTENTION};
+    const struct job large = attention_job(1, 1370, 1, 64, NORMAL); /* 37 x 37 patches: DINOv2 at 518 pixels */
     for (size_t tokens = 224; tokens <= 450; tokens += 113)
         for (int masked = 0; masked < 2; masked++) {
             struct job job = attention_job(2, tokens, 2, 64, NORMAL);
             job.masked = masked;
             suite_run(&suite, &job);
         }
+    suite_run(&suite, &large);
     suite_report(&suite);
 }
 
-/* qkv and context in 16 bits, with lengths and without. */
+/* qkv and context in 16 bits, with lengths and without. Each size is a program to compile: every second one must do,
+ * here and with a bias. */
 static void run_narrow_numbers(struct suite *suite, enum number number, size_t head_step, double tolerance)
 {
     for (size_t t = 0; t < COUNT(TOKENS_COUNTS); t++)
-        for (size_t d = 0; d < COUNT(HEAD_SIZES); d += head_step)
+        for (size_t d = 1; d < COUNT(HEAD_SIZES); d += head_step)
             for (int masked = 0; masked < 2; masked++) {
                 struct job job = attention_job(2, TOKENS_COUNTS[t], 1 + d % 3, HEAD_SIZES[d], NORMAL);
                 job.masked = masked;
@@ -109,7 +112,7 @@ static void run_narrow_numbers(struct suite *suite, enum number number, size_t h
 static void test_bf16(void **state)
 {
     struct suite suite = {device_or_skip(state), .random = {22}, .op = OP_ATTENTION};
-    run_narrow_numbers(&suite, NUMBER_BF16, 1, TOLERANCE_BF16);
+    run_narrow_numbers(&suite, NUMBER_BF16, 2, TOLERANCE_BF16);
 }
 
 static void test_f16(void **state)
@@ -187,7 +190,7 @@ static void test_biased(void **state)
     static const size_t GRIDS[][2] = {{1, 1}, {1, 2}, {2, 1}, {1, 7}, {7, 1}, {2, 2}, {3, 5}, {5, 3}, {8, 8}, {6, 11}};
     struct suite suite = {device_or_skip(state), .random = {18}, .op = OP_ATTENTION};
     for (size_t i = 0; i < COUNT(GRIDS); i++)
-        for (size_t d = 0; d < COUNT(HEAD_SIZES); d++)
+        for (size_t d = 0; d < COUNT(HEAD_SIZES); d += 2)
             for (size_t heads = 1; heads <= 4; heads++)
                 run_biased(&suite, GRIDS[i][0], GRIDS[i][1], heads, HEAD_SIZES[d], NORMAL, NORMAL, 2 * TOLERANCE);
     suite_report(&suite);

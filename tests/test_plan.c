@@ -263,7 +263,7 @@ static void test_descriptions(void **state)
 
     make_model(&large, 224, 16, 1024, 24, 16, 4096, 1000);
     text = describe(&large, 32, VITCL_OUTPUT_LOGITS, &GPU);
-    assert_non_null(strstr(text, "block 23 norm2     residual_norm  portable   [32,197,1024]"));
+    assert_non_null(strstr(text, "block 23 norm2     residual_norm  group      [32,197,1024]"));
     /* 2 x 61.555 GMACs, and 8 or 9 per number of the LayerNorms and sums */
     assert_non_null(strstr(text, "totals: 174 steps, 3942.348 GFLOP (123.198 per image)"));
     free(text);

@@ -8,6 +8,11 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
+/* GPUs whose local memory lies in global memory, as Arm's; and whose groups are small. */
+static const struct facts PLAIN_GPU = {.has_compiler = true, .max_work_group = 256, .buffer_align = 128};
+static const struct facts SMALL_GROUPS = {
+    .has_compiler = true, .max_work_group = 64, .local_memory = 32768, .buffer_align = 128};
+
 /* The variant that runs the first step of an operation, or NULL where the text is refused. */
 static const char *variant_of(enum op op, const char *overrides, const struct facts *facts, vitcl_error *err)
 {
@@ -25,21 +30,24 @@ static const char *variant_of(enum op op, const char *overrides, const struct fa
     return name;
 }
 
-/* CLBlast where a GPU has enough to do that its compilation pays; panels where a CPU has vectors. */
+/* CLBlast where a GPU has enough to do that its compilation pays; panels where a CPU has vectors; groups where a GPU
+ * has local memory on its chip. */
 static void test_unasked(void **state)
 {
     const struct {
         const struct facts *facts;
         size_t batch; /* the digits model does 2 GFLOP of matmul in about 80 images */
-        const char *matmul, *attention, *residual_norm;
+        const char *matmul, *attention, *residual_norm, *im2patch;
     } rows[] = {
-        {&CPU, 1, "portable", "portable", "portable"},
-        {&CPU, 1000, "portable", "portable", "portable"},
-        {&NO_COMPILER, 1000, "portable", "portable", "portable"},
-        {&GPU, 1, "portable", "portable", "portable"},
-        {&GPU, 60, "portable", "portable", "portable"},
-        {&GPU, 100, "clblast", "portable", "portable"},
-        {&VECTOR_CPU, 1, "panel", "fused", "wide"},
+        {&CPU, 1, "portable", "portable", "portable", "portable"},
+        {&CPU, 1000, "portable", "portable", "portable", "portable"},
+        {&NO_COMPILER, 1000, "portable", "portable", "portable", "portable"},
+        {&PLAIN_GPU, 1, "portable", "portable", "portable", "portable"},
+        {&SMALL_GROUPS, 1, "portable", "portable", "group", "numbers"},
+        {&GPU, 1, "portable", "group", "group", "numbers"},
+        {&GPU, 60, "portable", "group", "group", "numbers"},
+        {&GPU, 100, "clblast", "group", "group", "numbers"},
+        {&VECTOR_CPU, 1, "panel", "fused", "wide", "portable"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -53,6 +61,7 @@ static void test_unasked(void **state)
             const char *expected = step->op == OP_MATMUL          ? rows[i].matmul
                                    : step->op == OP_ATTENTION     ? rows[i].attention
                                    : step->op == OP_RESIDUAL_NORM ? rows[i].residual_norm
+                                   : step->op == OP_IM2PATCH      ? rows[i].im2patch
                                                                   : "portable";
             assert_string_equal(step->variant_name, step->variant->name);
             assert_string_equal(step->variant_name, expected);
@@ -63,6 +72,82 @@ static void test_unasked(void **state)
         plan_free(&plan);
         free_model(&model);
     }
+}
+
+/* The launch of the first attention step, in a model with 4 heads. */
+static struct launch attention_launch(size_t head_size, size_t batch, const struct facts *facts)
+{
+    struct model model;
+    struct plan plan;
+    struct launch launches[MAX_LAUNCHES] = {0};
+    make_model(&model, 224, 16, 4 * head_size, 1, 4, 64, 10);
+    build(&plan, &model, batch, VITCL_OUTPUT_LOGITS);
+    assert_int_equal(ops_select(&plan, facts, NULL, NULL), VITCL_OK);
+    for (size_t s = 0; s < plan.step_count; s++)
+        if (plan.steps[s].op == OP_ATTENTION)
+            assert_int_equal(plan.steps[s].variant->launch(&plan, &plan.steps[s], facts, launches), 1);
+    plan_free(&plan);
+    free_model(&model);
+    return launches[0];
+}
+
+/* Few queries for a group where there is little local memory, or where units would have none. */
+static void test_group_sizes(void **state)
+{
+    static const struct {
+        size_t head_size, batch, units, local_memory;
+        const char *options;
+        size_t groups;
+    } rows[] = {
+        {64, 1, 16, 131072, " -D HEAD_SIZE=64 -D ROWS=4 -D KEY_VECTORS=1", 4},
+        {64, 1, 16, 49152, " -D HEAD_SIZE=64 -D ROWS=2 -D KEY_VECTORS=1", 7},
+        {64, 1, 16, 32768, " -D HEAD_SIZE=64 -D ROWS=1 -D KEY_VECTORS=1", 13},
+        {64, 1, 30, 49152, " -D HEAD_SIZE=64 -D ROWS=1 -D KEY_VECTORS=1", 13},
+        {64, 8, 200, 131072, " -D HEAD_SIZE=64 -D ROWS=2 -D KEY_VECTORS=1", 7},
+        {64, 64, 132, 131072, " -D HEAD_SIZE=64 -D ROWS=4 -D KEY_VECTORS=1", 4},
+        {80, 64, 132, 49152, " -D HEAD_SIZE=80 -D ROWS=1 -D KEY_VECTORS=1", 13},
+        {16, 64, 132, 49152, " -D HEAD_SIZE=16 -D ROWS=4 -D KEY_VECTORS=1", 4},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct facts facts = GPU;
+        struct launch launch;
+        facts.units = rows[i].units;
+        facts.local_memory = rows[i].local_memory;
+        launch = attention_launch(rows[i].head_size, rows[i].batch, &facts);
+        assert_string_equal(launch.options, rows[i].options);
+        assert_int_equal(launch.local[0], 128);
+        assert_int_equal(launch.global[0], 128 * rows[i].groups);
+        assert_int_equal(launch.global[1], 4);
+        assert_int_equal(launch.global[2], rows[i].batch);
+    }
+}
+
+/* Heads that local memory has no room for are portable's, which reads and writes floats only. */
+static void test_large_heads(void **state)
+{
+    static const vitcl_precision PRECISIONS[] = {VITCL_PRECISION_F32, VITCL_PRECISION_BF16};
+    (void)state;
+    for (size_t i = 0; i < COUNT(PRECISIONS); i++)
+        for (size_t head_size = 128; head_size <= 256; head_size *= 2) {
+            const bool room = head_size == 128, bf16 = room && PRECISIONS[i] == VITCL_PRECISION_BF16;
+            struct model model;
+            struct plan plan;
+            make_model(&model, 32, 16, 4 * head_size, 1, 4, 64, 10);
+            build(&plan, &model, 1, VITCL_OUTPUT_LOGITS);
+            plan.precision = PRECISIONS[i];
+            assert_int_equal(ops_select(&plan, &GPU, NULL, NULL), VITCL_OK);
+            for (size_t s = 0; s < plan.step_count; s++) {
+                const struct step *step = &plan.steps[s];
+                if (step->op != OP_ATTENTION)
+                    continue;
+                assert_string_equal(step->variant_name, room ? "group" : "portable");
+                assert_int_equal(plan.tensors[step->input[0]].number, bf16 ? NUMBER_BF16 : NUMBER_F32);
+                assert_int_equal(plan.tensors[step->output[0]].number, bf16 ? NUMBER_BF16 : NUMBER_F32);
+            }
+            plan_free(&plan);
+            free_model(&model);
+        }
 }
 
 static void test_asked_for(void **state)
@@ -161,9 +246,8 @@ static void test_unknown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unasked),
-        cmocka_unit_test(test_asked_for),
-        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_unasked),   cmocka_unit_test(test_group_sizes), cmocka_unit_test(test_large_heads),
+        cmocka_unit_test(test_asked_for), cmocka_unit_test(test_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

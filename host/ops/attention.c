@@ -102,4 +102,4 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
 static const struct variant PORTABLE = {.name = "portable", .launch = launch};
 
 const struct operation ATTENTION = {
-    .cost = cost, .reference = reference, .variants = {&ATTENTION_AMX, &ATTENTION_FUSED, &PORTABLE}};
+    .cost = cost, .reference = reference, .variants = {&ATTENTION_AMX, &ATTENTION_FUSED, &ATTENTION_GROUP, &PORTABLE}};

@@ -85,9 +85,10 @@ const struct variant ATTENTION_FUSED = {.name = "fused",
 #define AMX_ROWS     32   /* QUERIES in cl/attention_amx.cl */
 #define AMX_MAX_KEYS 4096 /* of which a work-item holds all, on its stack: 2 MB */
 
-static bool fits_amx(const struct plan *plan, const struct step *step)
+static bool fits_amx(const struct plan *plan, const struct step *step, const struct facts *facts)
 {
     const struct geometry *g = &plan->geometry;
+    (void)facts;
     return step->weight[0] == NO_TENSOR && g->tokens <= AMX_MAX_KEYS && g->head_size <= 128 && g->head_size % 2 == 0 &&
            plan->tensors[step->output[0]].number == NUMBER_BF16;
 }

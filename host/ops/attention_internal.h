@@ -7,4 +7,7 @@
 /* attention_fused.c */
 extern const struct variant ATTENTION_AMX, ATTENTION_FUSED;
 
+/* attention_group.c */
+extern const struct variant ATTENTION_GROUP, ATTENTION_POOL_GROUP;
+
 #endif

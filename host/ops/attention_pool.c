@@ -1,7 +1,7 @@
 /* attention_pool.c - the pooling head's attention (Lee et al., "Set Transformer"): one learned query [D] for all images
  * over their tokens' kv [B,T,2,H,d], from token `first` on -> context [B,H,d]; with lengths [B] only an image's first
  * tokens count. */
-#include "ops/ops.h"
+#include "ops/attention_internal.h"
 
 static void cost(const struct plan *plan, struct step *step)
 {
@@ -51,4 +51,5 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
 
 static const struct variant PORTABLE = {.name = "portable", .launch = launch};
 
-const struct operation ATTENTION_POOL = {.cost = cost, .reference = reference, .variants = {&PORTABLE}};
+const struct operation ATTENTION_POOL = {
+    .cost = cost, .reference = reference, .variants = {&ATTENTION_POOL_GROUP, &PORTABLE}};

@@ -24,10 +24,12 @@ static void reference(const struct plan *plan, const struct step *step, float *c
     }
 }
 
-static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
+/* `items` for each patch, in groups of `group`. */
+static size_t launch_items(const struct plan *plan, const struct step *step, const struct facts *facts,
+                           const char *kernel, size_t items, size_t group, struct launch *out)
 {
     const struct geometry *g = &plan->geometry;
-    out[0] = make_launch("im2patch", "im2patch", facts, 16, (size_t[]){3 * g->patch_height, g->patches, g->batch});
+    out[0] = make_launch("im2patch", kernel, facts, group, (size_t[]){items, g->patches, g->batch});
     add_arg(out, arg_tensor(step->input[0]));
     add_arg(out, arg_tensor(step->output[0]));
     add_arg(out, arg_int(g->image_height));
@@ -39,6 +41,21 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
     return 1;
 }
 
-static const struct variant PORTABLE = {.name = "portable", .writes = NUMBERS_ALL, .launch = launch};
+static size_t launch_numbers(const struct plan *plan, const struct step *step, const struct facts *facts,
+                             struct launch *out)
+{
+    const struct geometry *g = &plan->geometry;
+    return launch_items(plan, step, facts, "im2patch_numbers", 3 * g->patch_height * g->patch_width, 64, out);
+}
 
-const struct operation IM2PATCH = {.cost = cost, .reference = reference, .variants = {&PORTABLE}};
+static size_t launch_portable(const struct plan *plan, const struct step *step, const struct facts *facts,
+                              struct launch *out)
+{
+    return launch_items(plan, step, facts, "im2patch", 3 * plan->geometry.patch_height, 16, out);
+}
+
+static const struct variant PER_NUMBER = {
+    .name = "numbers", .writes = NUMBERS_ALL, .suits = suits_groups, .launch = launch_numbers};
+static const struct variant PORTABLE = {.name = "portable", .writes = NUMBERS_ALL, .launch = launch_portable};
+
+const struct operation IM2PATCH = {.cost = cost, .reference = reference, .variants = {&PER_NUMBER, &PORTABLE}};

@@ -83,9 +83,10 @@ static size_t tile_candidates(const struct plan *plan, const struct step *step, 
 /* ---- multiply-adds of floats; bf16 becomes float in registers, f16 in the core's first cache ---- */
 
 /* Pairs of bf16 are read whole. */
-static bool fits_pairs(const struct plan *plan, const struct step *step)
+static bool fits_pairs(const struct plan *plan, const struct step *step, const struct facts *facts)
 {
     const struct tensor *x = &plan->tensors[step->input[0]];
+    (void)facts;
     return x->number != NUMBER_BF16 || x->cols % 2 == 0;
 }
 
@@ -138,8 +139,9 @@ const struct variant MATMUL_BF16_DOT = {.name = "bf16_dot",
 /* ---- AMX ---- */
 
 /* A tile register takes 32 numbers of a row. */
-static bool fits_amx(const struct plan *plan, const struct step *step)
+static bool fits_amx(const struct plan *plan, const struct step *step, const struct facts *facts)
 {
+    (void)facts;
     return plan->tensors[step->input[0]].cols % 32 == 0;
 }
 

@@ -55,6 +55,11 @@ void add_arg(struct launch *launch, struct arg arg)
     launch->args[launch->arg_count++] = arg;
 }
 
+bool suits_groups(const struct facts *facts)
+{
+    return !facts->is_cpu && facts->local_memory > 0;
+}
+
 const char *vector_obstacle(const struct facts *facts)
 {
     if (!facts->is_cpu || !facts->has_compiler)

@@ -47,8 +47,10 @@ struct variant {
     unsigned writes;    /* the same for its first output */
     /* NULL where it can run there, else why not. */
     const char *(*obstacle)(const struct facts *facts);
+    /* Whether it is worth taking there unasked; NULL: wherever it can run. */
+    bool (*suits)(const struct facts *facts);
     /* Whether it can run this step; NULL: it can run any. */
-    bool (*fits)(const struct plan *plan, const struct step *step);
+    bool (*fits)(const struct plan *plan, const struct step *step, const struct facts *facts);
     /* Writes up to MAX_LAUNCHES launches, returns how many. */
     size_t (*launch)(const struct plan *plan, const struct step *step, const struct facts *facts,
                      struct launch *launches);
@@ -98,6 +100,10 @@ struct arg arg_float(float value);
 struct launch make_launch(const char *program, const char *kernel, const struct facts *facts, size_t group,
                           const size_t items[3]);
 void add_arg(struct launch *launch, struct arg arg);
+
+/* Whether the work-items of a group run in step and share memory on the chip, as on most GPUs: kernels that work
+ * together through it pay only there, as do those that are at their best when neighbours read neighbouring numbers. */
+bool suits_groups(const struct facts *facts);
 
 /* Why a kernel of vectors (cl/prelude.cl) can not run there, or NULL. */
 const char *vector_obstacle(const struct facts *facts);

@@ -1,6 +1,6 @@
 /* qk_norm.c - LayerNorm of each head's query and key on its own: qkv [B,T,3,H,d]; values stay (Dehghani et al.,
  * "Scaling Vision Transformers to 22 Billion Parameters"). */
-#include "ops/ops.h"
+#include "ops/norm_internal.h"
 
 #include <string.h>
 
@@ -50,6 +50,15 @@ static size_t launch_wide(const struct plan *plan, const struct step *step, cons
     return 1;
 }
 
+static size_t launch_group(const struct plan *plan, const struct step *step, const struct facts *facts,
+                           struct launch *out)
+{
+    const struct geometry *g = &plan->geometry;
+    out[0] = make_norm_launch("qk_norm_group", facts, g->head_size, 3 * g->heads, plan->tensors[step->input[0]].rows);
+    add_args(plan, step, &out[0]);
+    return 1;
+}
+
 static size_t launch_portable(const struct plan *plan, const struct step *step, const struct facts *facts,
                               struct launch *out)
 {
@@ -60,6 +69,8 @@ static size_t launch_portable(const struct plan *plan, const struct step *step, 
 }
 
 static const struct variant WIDE = {.name = "wide", .obstacle = vector_obstacle, .launch = launch_wide};
+static const struct variant GROUP = {
+    .name = "group", .obstacle = norm_group_obstacle, .suits = suits_groups, .launch = launch_group};
 static const struct variant PORTABLE = {.name = "portable", .launch = launch_portable};
 
-const struct operation QK_NORM = {.cost = cost, .reference = reference, .variants = {&WIDE, &PORTABLE}};
+const struct operation QK_NORM = {.cost = cost, .reference = reference, .variants = {&WIDE, &GROUP, &PORTABLE}};

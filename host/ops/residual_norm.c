@@ -1,6 +1,7 @@
 /* residual_norm.c - sum = x + y, where there is a y; normed = LayerNorm(sum), where there are weights (Ba, Kiros,
  * Hinton, "Layer Normalization", with the biased variance). */
-#include "ops/ops.h"
+#include "base/size.h"
+#include "ops/norm_internal.h"
 
 #include <math.h>
 
@@ -57,7 +58,7 @@ static void reference(const struct plan *plan, const struct step *step, float *c
                    width, (double)step->eps);
 }
 
-/* The arguments that the kernels of both variants begin with. */
+/* The arguments that the kernels of all variants begin with. */
 static void add_tensors(const struct step *step, struct launch *out)
 {
     add_arg(out, arg_tensor(step->input[0]));
@@ -102,8 +103,53 @@ static size_t launch_wide(const struct plan *plan, const struct step *step, cons
     return 1;
 }
 
+/* ---- one work-group per row ---- */
+
+#define MIN_WORKERS 32
+#define MAX_WORKERS 256
+#define MANY_VALUES 16 /* of a work-item: more would take too many registers */
+
+const char *norm_group_obstacle(const struct facts *facts)
+{
+    if (!facts->has_compiler)
+        return "it is compiled for the numbers that each work-item keeps";
+    return facts->max_work_group < MIN_WORKERS ? "it needs work-groups of 32" : NULL;
+}
+
+/* As few work-items as can keep a row: what they share costs each of them the more, the more they are. */
+struct launch make_norm_launch(const char *kernel, const struct facts *facts, size_t width, size_t across, size_t down)
+{
+    struct launch launch;
+    size_t workers = MIN_WORKERS;
+    while (size_ceil_div(width, workers) > MANY_VALUES && 2 * workers <= size_min(MAX_WORKERS, facts->max_work_group))
+        workers *= 2;
+    launch = make_launch("residual_norm_group", kernel, facts, workers, (size_t[]){across * workers, down, 1});
+    add_option(&launch, "WORKERS", workers);
+    add_option(&launch, "VALUES", size_ceil_div(width, workers));
+    return launch;
+}
+
+/* Sums alone need no work-group. */
+static size_t launch_group(const struct plan *plan, const struct step *step, const struct facts *facts,
+                           struct launch *out)
+{
+    const struct tensor *x = &plan->tensors[step->input[0]];
+    if (!has_norm(step))
+        return launch_portable(plan, step, facts, out);
+    out[0] = make_norm_launch(has_residual(step) ? "residual_norm_group" : "norm_group", facts, x->cols, x->rows, 1);
+    add_tensors(step, &out[0]);
+    add_arg(&out[0], arg_int(x->cols));
+    add_arg(&out[0], arg_float(step->eps));
+    return 1;
+}
+
 static const struct variant WIDE = {
     .name = "wide", .writes = NUMBERS_ALL, .obstacle = vector_obstacle, .launch = launch_wide};
+static const struct variant GROUP = {.name = "group",
+                                     .writes = NUMBERS_ALL,
+                                     .obstacle = norm_group_obstacle,
+                                     .suits = suits_groups,
+                                     .launch = launch_group};
 static const struct variant PORTABLE = {.name = "portable", .writes = NUMBERS_ALL, .launch = launch_portable};
 
-const struct operation RESIDUAL_NORM = {.cost = cost, .reference = reference, .variants = {&WIDE, &PORTABLE}};
+const struct operation RESIDUAL_NORM = {.cost = cost, .reference = reference, .variants = {&WIDE, &GROUP, &PORTABLE}};

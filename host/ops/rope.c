@@ -45,10 +45,12 @@ static void reference(const struct plan *plan, const struct step *step, float *c
     }
 }
 
-static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
+/* `items` for each token. */
+static size_t launch_items(const struct plan *plan, const struct step *step, const struct facts *facts,
+                           const char *kernel, size_t items, struct launch *out)
 {
     const struct geometry *g = &plan->geometry;
-    out[0] = make_launch("rope", "rope", facts, 64, (size_t[]){3 * g->heads, g->tokens, g->batch});
+    out[0] = make_launch("rope", kernel, facts, 64, (size_t[]){items, g->tokens, g->batch});
     add_arg(out, arg_tensor(step->input[0]));
     add_arg(out, arg_tensor(step->weight[0]));
     add_arg(out, arg_tensor(step->output[0]));
@@ -60,6 +62,19 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
     return 1;
 }
 
-static const struct variant PORTABLE = {.name = "portable", .launch = launch};
+static size_t launch_pairs(const struct plan *plan, const struct step *step, const struct facts *facts,
+                           struct launch *out)
+{
+    return launch_items(plan, step, facts, "rope_pairs", 3 * plan->geometry.width / 2, out);
+}
 
-const struct operation ROPE = {.cost = cost, .reference = reference, .variants = {&PORTABLE}};
+static size_t launch_portable(const struct plan *plan, const struct step *step, const struct facts *facts,
+                              struct launch *out)
+{
+    return launch_items(plan, step, facts, "rope", 3 * plan->geometry.heads, out);
+}
+
+static const struct variant PAIRS = {.name = "pairs", .suits = suits_groups, .launch = launch_pairs};
+static const struct variant PORTABLE = {.name = "portable", .launch = launch_portable};
+
+const struct operation ROPE = {.cost = cost, .reference = reference, .variants = {&PAIRS, &PORTABLE}};

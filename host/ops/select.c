@@ -91,19 +91,25 @@ static vitcl_status check_index_range(const struct plan *plan, vitcl_error *err)
 
 /* ---- which variant runs which step ---- */
 
-static bool can_run(const struct variant *variant, const struct facts *facts)
+static bool is_made_for(const struct variant *variant, const struct facts *facts)
 {
-    return !variant->obstacle || !variant->obstacle(facts);
+    return (!variant->obstacle || !variant->obstacle(facts)) && (!variant->suits || variant->suits(facts));
 }
 
-/* The first variant that can run there and reads such numbers; with a step one that fits it. NULL for none. */
+static bool fits(const struct variant *variant, const struct plan *plan, const struct step *step,
+                 const struct facts *facts)
+{
+    return !variant->fits || variant->fits(plan, step, facts);
+}
+
+/* The first variant that is made for the device and reads such numbers; with a step one that fits it. NULL for none. */
 static const struct variant *first_of(const struct operation *operation, const struct facts *facts, enum number number,
                                       const struct plan *plan, const struct step *step)
 {
     for (size_t v = 0; v < MAX_VARIANTS && operation->variants[v]; v++) {
         const struct variant *variant = operation->variants[v];
-        if (can_run(variant, facts) && numbers_have(variant->reads, number) &&
-            (!step || !variant->fits || variant->fits(plan, step)))
+        if (is_made_for(variant, facts) && numbers_have(variant->reads, number) &&
+            (!step || fits(variant, plan, step, facts)))
             return variant;
     }
     return NULL;
@@ -124,7 +130,19 @@ static void choose(const struct plan *plan, const struct facts *facts, const str
     choice->plain = operation->choose ? operation->choose(plan, facts, &choice->reason)
                                       : first_of(operation, facts, NUMBER_F32, NULL, NULL);
     if (!operation->choose)
-        choice->reason = operation->variants[1] ? "the first that can run here" : "the only variant";
+        choice->reason = operation->variants[1] ? "the first made for such a device" : "the only variant";
+}
+
+/* What runs a step whose input is float, or where `narrow` one whose input is stored in the plan's precision; NULL
+ * where nothing reads it. */
+static const struct variant *variant_for(const struct plan *plan, const struct step *step, const struct choice *choice,
+                                         const struct facts *facts, bool narrow)
+{
+    const struct variant *variant = narrow ? choice->narrow : choice->plain;
+    if (variant && !fits(variant, plan, step, facts))
+        variant = first_of(operation_of(step->op), facts, narrow ? number_of_precision(plan->precision) : NUMBER_F32,
+                           plan, step);
+    return variant;
 }
 
 /* ---- which tensors are narrower than float: what feeds only matmul and attention, and is no output ---- */
@@ -135,30 +153,36 @@ static bool multiplies(enum op op)
 }
 
 /* Whether all that read a tensor multiply it, and can read it so. */
-static bool feeds_products(const struct plan *plan, int tensor, const struct choice choices[OP_COUNT])
+static bool feeds_products(const struct plan *plan, int tensor, const struct choice choices[OP_COUNT],
+                           const struct facts *facts)
 {
     for (size_t s = 0; s < plan->step_count; s++) {
         const struct step *step = &plan->steps[s];
         bool first = step->input[0] == tensor;
-        if (step->input[1] == tensor || (first && (!multiplies(step->op) || !choices[step->op].narrow)))
+        if (step->input[1] == tensor ||
+            (first && (!multiplies(step->op) || !variant_for(plan, step, &choices[step->op], facts, true))))
             return false;
     }
     return true;
 }
 
-static bool writes(const struct choice *choice, enum number number)
+static bool writes(const struct plan *plan, const struct step *step, const struct choice *choice,
+                   const struct facts *facts)
 {
-    return numbers_have(choice->plain->writes, number) &&
-           (!choice->narrow || numbers_have(choice->narrow->writes, number));
+    const enum number number = number_of_precision(plan->precision);
+    const struct variant *narrow = variant_for(plan, step, choice, facts, true);
+    return numbers_have(variant_for(plan, step, choice, facts, false)->writes, number) &&
+           (!narrow || numbers_have(narrow->writes, number));
 }
 
-static void give_types(struct plan *plan, const struct choice choices[OP_COUNT])
+static void give_types(struct plan *plan, const struct choice choices[OP_COUNT], const struct facts *facts)
 {
     const enum number number = number_of_precision(plan->precision);
     for (size_t s = 0; s < plan->step_count; s++) {
         const struct step *step = &plan->steps[s];
         struct tensor *output = &plan->tensors[step->output[0]];
-        if (!output->keep && writes(&choices[step->op], number) && feeds_products(plan, step->output[0], choices))
+        if (!output->keep && writes(plan, step, &choices[step->op], facts) &&
+            feeds_products(plan, step->output[0], choices, facts))
             output->number = number;
     }
 }
@@ -166,16 +190,10 @@ static void give_types(struct plan *plan, const struct choice choices[OP_COUNT])
 static void give_variant(struct plan *plan, struct step *step, const struct choice *choice, const struct facts *facts)
 {
     const enum number number = plan->tensors[step->input[0]].number;
-    const struct variant *variant = choice->plain;
+    const struct variant *variant = variant_for(plan, step, choice, facts, number != NUMBER_F32);
     step->reason = choice->reason;
-    if (number != NUMBER_F32) {
-        variant = choice->forced;
-        if (!variant || !numbers_have(variant->reads, number) || (variant->fits && !variant->fits(plan, step)))
-            variant = first_of(operation_of(step->op), facts, number, plan, step);
-        if (!choice->forced)
-            step->reason =
-                number == NUMBER_F16 ? "the first that reads f16 here" : "the first that multiplies bf16 here";
-    }
+    if (number != NUMBER_F32 && !choice->forced)
+        step->reason = number == NUMBER_F16 ? "the first that reads f16 here" : "the first that multiplies bf16 here";
     step->variant = variant;
     step->variant_name = variant->name;
     if (step->weight[0] != NO_TENSOR)
@@ -202,7 +220,7 @@ vitcl_status ops_select(struct plan *plan, const struct facts *facts, const char
         choose(plan, facts, operation_of((enum op)op), &choices[op]);
     if (plan->precision != VITCL_PRECISION_F32) {
         TRY(check_narrow(plan, choices, err));
-        give_types(plan, choices);
+        give_types(plan, choices, facts);
     }
     for (size_t s = 0; s < plan->step_count; s++)
         give_variant(plan, &plan->steps[s], &choices[plan->steps[s].op], facts);
