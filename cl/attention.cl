@@ -106,23 +106,24 @@ static inline void attend_image(__global const float *qkv, __global float *conte
     attend(q, i, keys, bias, context + (image * T + i) * width + bias.head * d, d, scale);
 }
 
-__kernel void attention(__global const float *restrict qkv, __global float *restrict context, int T, int H, int d,
-                        float scale)
+__kernel GROUP(16) void attention(__global const float *restrict qkv, __global float *restrict context, int T, int H,
+                                  int d, float scale)
 {
     const struct bias none = {0, 0, 0, H, get_global_id(1)};
     attend_image(qkv, context, get_global_id(2), T, T, d, scale, none);
 }
 
-__kernel void attention_biased(__global const float *qkv, __global const float *table, __global float *context, int T,
-                               int H, int d, float scale, int grid_height, int grid_width)
+__kernel GROUP(16) void attention_biased(__global const float *restrict qkv, __global const float *restrict table,
+                                         __global float *restrict context, int T, int H, int d, float scale,
+                                         int grid_height, int grid_width)
 {
     const struct bias bias = {table, grid_height, grid_width, H, get_global_id(1)};
     attend_image(qkv, context, get_global_id(2), T, T, d, scale, bias);
 }
 
 /* Only the first lengths[image] keys count. */
-__kernel void attention_masked(__global const float *qkv, __global const float *lengths, __global float *context, int T,
-                               int H, int d, float scale)
+__kernel GROUP(16) void attention_masked(__global const float *restrict qkv, __global const float *restrict lengths,
+                                         __global float *restrict context, int T, int H, int d, float scale)
 {
     const struct bias none = {0, 0, 0, H, get_global_id(1)};
     attend_image(qkv, context, get_global_id(2), (int)lengths[get_global_id(2)], T, d, scale, none);
@@ -142,14 +143,15 @@ static inline void attend_pool(__global const float *q, __global const float *kv
     attend(q + head * d, 0, keys, none, context + image * width + head * d, d, scale);
 }
 
-__kernel void attention_pool(__global const float *q, __global const float *kv, __global float *context, int T,
-                             int first, int H, int d, float scale)
+__kernel GROUP(16) void attention_pool(__global const float *restrict q, __global const float *restrict kv,
+                                       __global float *restrict context, int T, int first, int H, int d, float scale)
 {
     attend_pool(q, kv, context, T, T, first, H, d, scale);
 }
 
-__kernel void attention_pool_masked(__global const float *q, __global const float *kv, __global const float *lengths,
-                                    __global float *context, int T, int first, int H, int d, float scale)
+__kernel GROUP(16) void attention_pool_masked(__global const float *restrict q, __global const float *restrict kv,
+                                              __global const float *restrict lengths, __global float *restrict context,
+                                              int T, int first, int H, int d, float scale)
 {
     attend_pool(q, kv, context, (int)lengths[get_global_id(1)], T, first, H, d, scale);
 }

@@ -1,6 +1,6 @@
 /* bias_act.cl - y [rows,N] = activation(y + bias [N]), in place: what CLBlast's gemm leaves to do. One work-item per
  * eight numbers. */
-__kernel void bias_act(__global float *y, __global const float *bias, int N, int activation)
+__kernel void bias_act(__global float *restrict y, __global const float *restrict bias, int N, int activation)
 {
     const int i = 8 * get_global_id(0);
     y += get_global_id(1) * N;

@@ -1,6 +1,6 @@
 /* gate.cl - y [rows,M] = activation(x's left half) * x's right half, x [rows,2M]: the gated MLP (Shazeer, "GLU Variants
  * Improve Transformer"). One work-item per eight numbers. */
-__kernel void gate(__global const float *x, __global output_t *y, int M, int activation)
+__kernel GROUP(64) void gate(__global const float *restrict x, __global output_t *restrict y, int M, int activation)
 {
     const int i = 8 * get_global_id(0), row = get_global_id(1);
     __global const float *left = x + row * 2 * M + i, *right = left + M;

@@ -1,8 +1,9 @@
 /* im2patch.cl - cuts images into patches: pixels [B,3,Hi,Wi] -> patches [B,N,3*ph*pw], columns in the order channel,
  * y, x, so that the patch convolution becomes a matmul. One work-item copies a row of a channel of a patch. Pixels that
  * fill no whole patch at the right and bottom are dropped. */
-__kernel void im2patch(__global const float *pixels, __global output_t *patches, int image_height, int image_width,
-                       int patch_height, int patch_width, int grid_height, int grid_width)
+__kernel GROUP(16) void im2patch(__global const float *restrict pixels, __global output_t *restrict patches,
+                                 int image_height, int image_width, int patch_height, int patch_width, int grid_height,
+                                 int grid_width)
 {
     const int line = get_global_id(0), patch = get_global_id(1), image = get_global_id(2);
     if (line >= 3 * patch_height)

@@ -35,8 +35,9 @@ static inline void store_some(float8 x, __global output_t *numbers, int count)
             write_output(values[i], numbers + i);
 }
 
-__kernel void matmul_portable(__global const input_t *x, __global const input_t *w, __global const float *bias,
-                              __global output_t *y, int rows, int N, int K, int activation)
+__kernel GROUP(64) void matmul_portable(__global const input_t *restrict x, __global const input_t *restrict w,
+                                        __global const float *restrict bias, __global output_t *restrict y, int rows,
+                                        int N, int K, int activation)
 {
     const int row_tiles = (rows + TILE - 1) / TILE;
     const int group = get_group_id(0);

@@ -50,15 +50,16 @@ static inline void pool_columns(__global const float *x, __global float *pooled,
             pooled[c] = pool_float(x, T, D, c, first, kind);
 }
 
-__kernel void pool(__global const float *x, __global float *pooled, int T, int D, int columns, int first, int kind)
+__kernel GROUP(8) void pool(__global const float *restrict x, __global float *restrict pooled, int T, int D,
+                            int columns, int first, int kind)
 {
     const int image = get_global_id(1);
     pool_columns(x + image * T * D, pooled + image * columns, T, D, columns, first, kind);
 }
 
 /* Only the first lengths[image] tokens count. */
-__kernel void pool_masked(__global const float *x, __global const float *lengths, __global float *pooled, int T, int D,
-                          int columns, int first, int kind)
+__kernel GROUP(8) void pool_masked(__global const float *restrict x, __global const float *restrict lengths,
+                                   __global float *restrict pooled, int T, int D, int columns, int first, int kind)
 {
     const int image = get_global_id(1);
     pool_columns(x + image * T * D, pooled + image * columns, (int)lengths[image], D, columns, first, kind);

@@ -36,6 +36,15 @@
 DEFINE_ACTIVATE(float)
 DEFINE_ACTIVATE(float8)
 
+/* ---- the size of a kernel's groups, which a device without a compiler makes its hardware for; elsewhere it depends on
+ * the device ---- */
+
+#ifdef FIXED_GROUPS
+#define GROUP(size) __attribute__((reqd_work_group_size(size, 1, 1)))
+#else
+#define GROUP(size)
+#endif
+
 /* ---- how numbers are stored: a step's first input and output, and a matmul's weight with its input, may be bf16, the
  * upper half of a float, or f16, rounded to the nearest. What f16 can not hold is NaN: of Infinity softmax might make
  * something that looks right, but NaN goes on to the outputs, where it is found ---- */

@@ -23,8 +23,9 @@ static inline void layer_norm(__global const float *x, __global const float *wei
         write_output((x[i] - mean - rest) * scale * weight[i] + bias[i], normed + i);
 }
 
-__kernel void norm(__global const float *x, __global const float *weight, __global const float *bias,
-                   __global output_t *normed, int rows, int D, float eps)
+__kernel GROUP(64) void norm(__global const float *restrict x, __global const float *restrict weight,
+                             __global const float *restrict bias, __global output_t *restrict normed, int rows, int D,
+                             float eps)
 {
     const int row = get_global_id(0);
     if (row < rows)
@@ -32,9 +33,10 @@ __kernel void norm(__global const float *x, __global const float *weight, __glob
 }
 
 /* sum may be x itself. */
-__kernel void residual_norm(__global const float *x, __global const float *y, __global const float *weight,
-                            __global const float *bias, __global output_t *normed, __global float *sum, int rows, int D,
-                            float eps)
+__kernel GROUP(64) void residual_norm(__global const float *x, __global const float *restrict y,
+                                      __global const float *restrict weight, __global const float *restrict bias,
+                                      __global output_t *restrict normed, __global float *sum, int rows, int D,
+                                      float eps)
 {
     const int row = get_global_id(0);
     if (row >= rows)
@@ -45,7 +47,8 @@ __kernel void residual_norm(__global const float *x, __global const float *y, __
 }
 
 /* sum may be x itself. */
-__kernel void residual(__global const float *x, __global const float *y, __global float *sum, int count)
+__kernel GROUP(64) void residual(__global const float *x, __global const float *restrict y, __global float *sum,
+                                 int count)
 {
     const int i = get_global_id(0);
     if (i < count)
@@ -54,9 +57,10 @@ __kernel void residual(__global const float *x, __global const float *y, __globa
 
 /* LayerNorm of each head's query and key on its own: qkv [rows,3,H,d] -> normed, of the same shape, which may be qkv
  * itself. One work-item per row and head. */
-__kernel void qk_norm(__global const float *qkv, __global const float *q_weight, __global const float *q_bias,
-                      __global const float *k_weight, __global const float *k_bias, __global output_t *normed, int H,
-                      int d, float eps)
+__kernel GROUP(16) void qk_norm(__global const float *qkv, __global const float *restrict q_weight,
+                                __global const float *restrict q_bias, __global const float *restrict k_weight,
+                                __global const float *restrict k_bias, __global output_t *normed, int H, int d,
+                                float eps)
 {
     const int head = get_global_id(0), row = get_global_id(1);
     if (head >= H)

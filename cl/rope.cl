@@ -39,8 +39,8 @@ static inline void turn(__global const float *x, __global const float *cosines, 
     }
 }
 
-__kernel void rope(__global const float *qkv, __global const float *table, __global float *rotated, int T, int H, int d,
-                   int P, int apart)
+__kernel GROUP(64) void rope(__global const float *qkv, __global const float *restrict table, __global float *rotated,
+                             int T, int H, int d, int P, int apart)
 {
     const int head = get_global_id(0), token = get_global_id(1), image = get_global_id(2);
     const int first = ((image * T + token) * 3 * H + head) * d;

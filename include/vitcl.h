@@ -29,7 +29,8 @@
  * - A NULL where a handle is required, or a value out of its documented range, is VITCL_ERROR_ARGUMENT.
  * - Letters in shapes: B batch, N patches, T tokens, D width, C classes, S image side in pixels. All arrays are
  *   C order (the last axis is contiguous).
- * - Where a parameter is left NULL, the library reads the environment variables VITCL_DEVICE and VITCL_VARIANT.
+ * - Where a parameter is left NULL, the library reads the environment variables VITCL_DEVICE, VITCL_VARIANT and
+ *   VITCL_KERNELS.
  * Compiled programs, and what vitcl_tune finds, are kept in files: in the folder VITCL_CACHE_DIR, else
  * XDG_CACHE_HOME/vitcl, else HOME/.cache/vitcl, which is made where it is missing; VITCL_CACHE_DIR=off keeps none. It
  * never changes the environment. PoCL runs on one core about half of the time unless POCL_AFFINITY=1 is set before the
@@ -128,6 +129,10 @@ typedef struct vitcl_context_params {
      * NULL takes the environment variable VITCL_DEVICE. A text that selects nothing is an error that lists what
      * would; there is no fallback. */
     const char *device;
+    /* Kernels that were compiled beforehand, for a device without a compiler: a folder of binaries, or one file of them
+     * (vitcl_kernels_write says how they are called). Then nothing is compiled, on no device. NULL takes the
+     * environment variable VITCL_KERNELS; "" compiles. */
+    const char *kernels;
     vitcl_log_fn log; /* NULL: silent */
     void *log_user;
 } vitcl_context_params;
@@ -332,6 +337,14 @@ VITCL_API vitcl_status vitcl_plan_describe(vitcl_context *context, const vitcl_m
  * fits. */
 VITCL_API vitcl_status vitcl_choose_batch(vitcl_context *context, const vitcl_model *model,
                                           const vitcl_session_params *params, size_t *batch, vitcl_error *error);
+
+/* Writes the kernels that such sessions run on a device without a compiler into a folder, which is made where it is
+ * missing: a file for each program, named STEM-HASH.cl; where all can be in one file, kernels-HASH.cl, too; and
+ * manifest.json, which lists them. Needs no device. The device's own compiler makes binaries of them, each with its
+ * source's name and the ending .clbin, .aocx or .xclbin; vitcl_context_params.kernels names their folder, or that of
+ * kernels-HASH. Files of other models in the folder stay. */
+VITCL_API vitcl_status vitcl_kernels_write(const vitcl_model *model, const vitcl_session_params *params,
+                                           const char *folder, vitcl_error *error);
 
 /* What was found for one kind of step; strings live during the callback. */
 typedef struct vitcl_tune_result {

@@ -33,7 +33,8 @@ static void test_help(void **state)
                                           "--bench",
                                           "--tune",
                                           "--tune-seconds",
-                                          "--precision f32|bf16|f16"};
+                                          "--precision f32|bf16|f16",
+                                          "--kernels-out"};
     struct output output = RUN(0, "--help"), brief = RUN(0, "-h");
     (void)state;
     assert_string_equal(output.out, brief.out);
@@ -71,6 +72,8 @@ static void test_wrong_usage(void **state)
         {"\"-1\"", {"-m", DIGITS, "-b", "-1", SIX}},
         {"from 1 to 65536, or auto, found \"automatic\"", {"-m", DIGITS, "-b", "automatic", SIX}},
         {"no model", {"--tune"}},
+        {"no model", {"--kernels-out", "folder"}},
+        {"--kernels-out", {"-m", DIGITS, "--kernels-out"}},
         {"--tune-seconds: expected a number from 1 to 86400, found \"0\"", {"-m", DIGITS, "--tune-seconds", "0"}},
         {"\"65537\"", {"-m", DIGITS, "-b", "65537", SIX}},
         {"\"99999999999999999999\"", {"-m", DIGITS, "-b", "99999999999999999999", SIX}},

@@ -37,18 +37,19 @@ vitcl_status vitcl_context_create(vitcl_context **context, const vitcl_context_p
 {
     vitcl_status status;
     const vitcl_context_params defaults = {0};
-    const char *selector;
+    const char *selector, *kernels;
 
     if (!context)
         return fail_null(error, "context");
     if (!params)
         params = &defaults;
     selector = params->device ? params->device : getenv("VITCL_DEVICE");
+    kernels = params->kernels ? params->kernels : getenv("VITCL_KERNELS");
     *context = calloc(1, sizeof **context);
     if (!*context)
         return fail_memory(error, sizeof **context);
-    status = device_open(&(*context)->device, selector ? selector : "", &(struct logger){params->log, params->log_user},
-                         error);
+    status = device_open_prebuilt(&(*context)->device, selector ? selector : "", kernels && *kernels ? kernels : NULL,
+                                  &(struct logger){params->log, params->log_user}, error);
     if (status != VITCL_OK)
         vitcl_context_destroy(context);
     return status;

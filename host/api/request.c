@@ -1,6 +1,7 @@
 /* request.c - vitcl.h: from session params to a plan, and the calls that need no session of the caller's. */
 #include "api/handles.h"
 #include "run/bench.h"
+#include "run/programs.h"
 #include "run/tune.h"
 #include "run/tuned.h"
 
@@ -67,6 +68,18 @@ vitcl_status vitcl_plan_describe(vitcl_context *context, const vitcl_model *mode
     status = plan_describe(&plan, text, error);
     plan_free(&plan);
     return status;
+}
+
+vitcl_status vitcl_kernels_write(const vitcl_model *model, const vitcl_session_params *params, const char *folder,
+                                 vitcl_error *error)
+{
+    struct request request;
+    vitcl_status status;
+    if (!model || !folder)
+        return fail_null(error, "model and folder");
+    status = make_request(&request, NULL, model, params, error);
+    request.variants = params && params->variants ? params->variants : getenv("VITCL_VARIANT");
+    return status == VITCL_OK ? programs_write_request(&request, folder, error) : status;
 }
 
 vitcl_status vitcl_choose_batch(vitcl_context *context, const vitcl_model *model, const vitcl_session_params *params,

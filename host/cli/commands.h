@@ -12,6 +12,7 @@ int run_inputs(const struct options *options, vitcl_context *context, const vitc
 int list_devices(void);
 int print_info(const vitcl_model *model);
 int print_plan(const struct options *options, vitcl_context *context, const vitcl_model *model);
+int write_kernels(const struct options *options, const vitcl_model *model); /* --kernels-out */
 
 /* bench.c: --bench */
 int run_bench(const struct options *options, vitcl_context *context, const vitcl_model *model);

@@ -1,4 +1,4 @@
-/* describe.c - the modes that only tell: --list-devices, --info, --plan. */
+/* describe.c - the modes that run nothing: --list-devices, --info, --plan, --kernels-out. */
 #include "cli/commands.h"
 #include "cli/outputs.h"
 #include "cli/progress.h"
@@ -92,5 +92,15 @@ int print_plan(const struct options *options, vitcl_context *context, const vitc
         return complain(&error);
     fputs(text, stdout);
     free(text);
+    return 0;
+}
+
+int write_kernels(const struct options *options, const vitcl_model *model)
+{
+    vitcl_error error;
+    const vitcl_session_params params = {.batch_size = options->batch_size, .precision = options->precision};
+    if (vitcl_kernels_write(model, &params, options->kernels_out, &error) != VITCL_OK)
+        return complain(&error);
+    printf("written to %s: manifest.json lists the files\n", options->kernels_out);
     return 0;
 }

@@ -26,6 +26,7 @@ enum {
     LONG_LABELS,
     LONG_LABELS_EMBEDDINGS,
     LONG_TUNE_SECONDS,
+    LONG_KERNELS_OUT,
     LONG_MODE
 };
 
@@ -55,6 +56,7 @@ static const struct option OPTIONS[] = {
     {"bench", no_argument, NULL, LONG_MODE + MODE_BENCH},
     {"tune", no_argument, NULL, LONG_MODE + MODE_TUNE},
     {"tune-seconds", required_argument, NULL, LONG_TUNE_SECONDS},
+    {"kernels-out", required_argument, NULL, LONG_KERNELS_OUT},
     {"info", no_argument, NULL, LONG_MODE + MODE_INFO},
     {"list-devices", no_argument, NULL, LONG_MODE + MODE_LIST_DEVICES},
     {NULL, 0, NULL, 0},
@@ -115,6 +117,8 @@ void options_print_help(void)
         "given,\n"
         "                        and keep it for later runs\n"
         "  --tune-seconds N      about how long that may take (60)\n"
+        "  --kernels-out DIR     write the kernels of this model for a device without a compiler, an FPGA; its own\n"
+        "                        compiler makes binaries of them, and VITCL_KERNELS=DIR runs these (see the README)\n"
         "  -h, --help            this text\n"
         "  -V, --version         the version\n"
         "\n"
@@ -197,6 +201,8 @@ static const char **text_of(struct options *o, int option)
         return &o->labels;
     case LONG_LABELS_EMBEDDINGS:
         return &o->labels_embeddings;
+    case LONG_KERNELS_OUT:
+        return &o->kernels_out;
     default:
         return NULL;
     }
@@ -207,6 +213,8 @@ static int apply(struct options *o, int option)
     const char **text = text_of(o, option);
     if (text) {
         *text = optarg;
+        if (option == LONG_KERNELS_OUT)
+            o->mode = MODE_KERNELS;
         return 0;
     }
     if (option >= LONG_MODE) {

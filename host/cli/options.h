@@ -19,7 +19,8 @@ enum mode {
     MODE_VERIFY,
     MODE_PROFILE,
     MODE_BENCH,
-    MODE_TUNE
+    MODE_TUNE,
+    MODE_KERNELS
 };
 
 struct options {
@@ -35,6 +36,7 @@ struct options {
     enum { EXIF_AS_LIBRARY, EXIF_ON, EXIF_OFF } exif;
     const char *labels, *labels_embeddings;           /* files to read; NULL: none */
     const char *logits, *embedding, *hidden, *pixels; /* .npy files to write; NULL: none */
+    const char *kernels_out;                          /* a folder; MODE_KERNELS */
     char **inputs;                                    /* [input_count], from argv */
     size_t input_count;
 };

@@ -132,7 +132,12 @@ static int run(const struct options *options)
         return list_devices();
     if (!open_model(&model, options))
         return EXIT_FAILED;
-    code = options->mode == MODE_INFO ? print_info(model) : run_on_device(options, model);
+    if (options->mode == MODE_INFO)
+        code = print_info(model);
+    else if (options->mode == MODE_KERNELS)
+        code = write_kernels(options, model);
+    else
+        code = run_on_device(options, model);
     vitcl_model_destroy(&model);
     return code;
 }

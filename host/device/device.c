@@ -21,6 +21,12 @@ static vitcl_status open_selected(struct device *device, const struct candidate 
 
 vitcl_status device_open(struct device **device, const char *selector, const struct logger *log, vitcl_error *err)
 {
+    return device_open_prebuilt(device, selector, NULL, log, err);
+}
+
+vitcl_status device_open_prebuilt(struct device **device, const char *selector, const char *binaries,
+                                  const struct logger *log, vitcl_error *err)
+{
     vitcl_status status;
     struct candidate *list = NULL;
     cl_device_id *ids = NULL;
@@ -33,9 +39,13 @@ vitcl_status device_open(struct device **device, const char *selector, const str
     if (log)
         (*device)->log = *log;
     TRY(list_candidates(&list, &ids, &count, false, err));
+    for (size_t i = 0; binaries && i < count; i++)
+        list[i].info.compiler_works = true; /* none is needed */
     TRY(select_device(list, count, selector, &index, why, err));
     (*device)->id = ids[index];
     TRY(open_selected(*device, &list[index], err));
+    if (binaries)
+        TRY(prebuilt_open(*device, binaries, err));
     cache_open(&(*device)->cache, log);
     identify_device(*device);
     log_line(log, VITCL_LOG_INFO, "running on %s %s (%s): %s", list[index].info.kind, list[index].info.name,
@@ -56,6 +66,7 @@ void device_close(struct device **device)
     for (size_t i = 0; i < d->program_count; i++)
         clReleaseProgram(d->programs[i].program);
     free(d->programs);
+    prebuilt_close(d);
     if (d->queue) {
         clFinish(d->queue);
         gemm_forget(d);

@@ -17,6 +17,9 @@ struct kernel;
 
 /* Opens the device that `selector` names (see select.h; "" is automatic). Logs which one runs and why. */
 vitcl_status device_open(struct device **device, const char *selector, const struct logger *log, vitcl_error *err);
+/* The same for one that compiles nothing: its programs come from a folder of binaries, or from one file of them. */
+vitcl_status device_open_prebuilt(struct device **device, const char *selector, const char *binaries,
+                                  const struct logger *log, vitcl_error *err);
 void device_close(struct device **device);
 const struct facts *device_facts(const struct device *device);
 
@@ -95,6 +98,13 @@ vitcl_status kernel_set_float(struct kernel *kernel, size_t index, float value, 
 vitcl_status kernel_enqueue(struct kernel *kernel, const size_t global[3], const size_t local[3], vitcl_error *err);
 /* The largest work-group this kernel can run in on its device. */
 vitcl_status kernel_max_group(const struct kernel *kernel, size_t *max_group, vitcl_error *err);
+
+/* prebuilt.c: whether the device was opened by device_open_prebuilt. */
+bool device_is_prebuilt(const struct device *device);
+
+/* prebuilt.c: looks for the binary of the file `name` (program_name), which has all the kernels that are made next;
+ * NULL: no file could have them. In a folder it may be missing, then each program has its own. */
+vitcl_status prebuilt_load_whole(struct device *device, const char *name, vitcl_error *err);
 
 /* ---- profile.c: what the device does when. While a profile is open, the device keeps a time for each launch of a
  * kernel and each gemm, at most `capacity` of them between two readings. One profile may be open at a time. ---- */

@@ -34,6 +34,9 @@ struct device {
     bool probed;             /* device_probe_bf16 was here */
     bool gemm_used;          /* CLBlast compiles when first used, for seconds */
     struct profile *profile; /* NULL: nobody asks for times */
+    char *prebuilt;          /* the folder, or with prebuilt_file the file, of programs; NULL: they are compiled here */
+    bool prebuilt_file;
+    cl_program whole; /* the binary that has all programs of the newest session; NULL: there is none */
 };
 
 struct buffer {
@@ -75,6 +78,12 @@ cl_program program_from_cache(const struct device *device, const struct program_
 void program_to_cache(struct device *device, const struct program_source *source, cl_program program);
 /* For this process and later ones. */
 void remember_verdict(struct device *device, const char *verdict);
+
+/* prebuilt.c: programs come from this folder or file, and the device counts as one without a compiler. */
+vitcl_status prebuilt_open(struct device *device, const char *path, vitcl_error *err);
+void prebuilt_close(struct device *device);
+vitcl_status program_prebuilt(struct device *device, const char *stem, const char *options, cl_program *program,
+                              vitcl_error *err);
 
 /* facts.c */
 void read_facts(cl_device_id id, struct facts *facts);

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUILD_OPTIONS "-cl-std=CL1.2"
-#define MAX_LOG       1024 /* of a build log, what fits into a message */
+#define MAX_LOG 1024 /* of a build log, what fits into a message */
 
 struct kernel {
     struct device *device;
@@ -16,7 +15,7 @@ struct kernel {
     char name[64];
 };
 
-static const char *find_source(const char *stem)
+const char *find_source(const char *stem)
 {
     for (const struct kernel_source *s = KERNEL_SOURCES; s->stem; s++)
         if (strcmp(s->stem, stem) == 0)
@@ -59,7 +58,7 @@ static vitcl_status build_source(struct device *device, const struct program_sou
     return VITCL_OK;
 }
 
-/* From the cache, else from its source. */
+/* Compiled beforehand, from the cache, or else from its source. */
 static vitcl_status build(struct device *device, const char *stem, const char *options, cl_program *program,
                           vitcl_error *err)
 {
@@ -68,6 +67,8 @@ static vitcl_status build(struct device *device, const char *stem, const char *o
     vitcl_status status;
     if (!source.texts[1])
         return fail(err, VITCL_ERROR_ARGUMENT, "there is no kernel file cl/%s.cl", stem);
+    if (device->prebuilt)
+        return program_prebuilt(device, stem, options, program, err);
     snprintf(all_options, sizeof all_options, BUILD_OPTIONS "%s", options);
     *program = program_from_cache(device, &source);
     if (*program)

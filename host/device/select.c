@@ -211,7 +211,8 @@ static vitcl_status check_usable(const struct candidate *list, size_t count, siz
     if (usable(c))
         return VITCL_OK;
     snprintf(cause, sizeof cause, "%s / %s %s", c->info.platform, c->info.name,
-             c->info.available ? "has no OpenCL compiler that works"
+             c->info.available ? "has no OpenCL compiler that works; kernels compiled elsewhere need none (vitcl_run "
+                                 "--kernels-out, VITCL_KERNELS)"
                                : "is not available (in use, or its driver failed)");
     return fail_with_list(list, count, cause, err);
 }

@@ -62,7 +62,7 @@ static size_t launch_portable(const struct plan *plan, const struct step *step, 
 {
     enum { TILE = 8 }; /* rows and columns of one work-item, as in cl/matmul.cl */
     const struct matmul_shape s = matmul_shape(plan, step);
-    size_t group = size_min(facts->is_cpu ? cpu_group(s.k, TILE) : 64, facts->max_work_group);
+    size_t group = size_min(facts->is_cpu && facts->has_compiler ? cpu_group(s.k, TILE) : 64, facts->max_work_group);
     size_t row_tiles = size_ceil_div(s.rows, TILE), column_groups = size_ceil_div(size_ceil_div(s.n, TILE), group);
     out[0] =
         make_launch("matmul", "matmul_portable", facts, group, (size_t[]){row_tiles * column_groups * group, 1, 1});

@@ -2,6 +2,7 @@
 #include "base/size.h"
 #include "run/executor_internal.h"
 #include "run/pack.h"
+#include "run/programs.h"
 
 #include <stdlib.h>
 
@@ -131,20 +132,33 @@ static void add_types(const struct plan *plan, const struct step *step, struct l
         add_option(launch, OUTPUTS[output], 1);
 }
 
+size_t step_launches(const struct plan *plan, const struct step *step, const struct facts *facts,
+                     struct launch launches[MAX_LAUNCHES])
+{
+    const size_t count = step->variant->launch(plan, step, facts, launches);
+    for (size_t i = 0; i < count; i++) {
+        if (!launches[i].kernel)
+            continue;
+        add_types(plan, step, &launches[i]);
+        if (!facts->has_compiler)
+            add_option(&launches[i], "FIXED_GROUPS", 1);
+    }
+    return count;
+}
+
 /* A kernel may allow smaller groups than its device: then the step is laid out again for those. */
 vitcl_status prepare_step(struct executor *e, const struct step *step, struct facts *facts, struct prepared *first,
                           size_t *count, vitcl_error *err)
 {
     struct launch launches[MAX_LAUNCHES] = {0};
 
-    *count = step->variant->launch(e->plan, step, facts, launches);
+    *count = step_launches(e->plan, step, facts, launches);
     for (size_t i = 0; i < *count; i++) {
         vitcl_status status;
         size_t max_group = facts->max_work_group;
         first[i].launch = launches[i];
         if (!launches[i].kernel)
             continue;
-        add_types(e->plan, step, &first[i].launch);
         kernel_destroy(&first[i].kernel);
         status = prepare_kernel(e, &first[i], &max_group, err);
         if (status != VITCL_OK)

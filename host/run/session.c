@@ -2,6 +2,7 @@
 #include "run/session.h"
 #include "base/size.h"
 #include "run/profile.h"
+#include "run/programs.h"
 #include "run/tuned.h"
 #include "run/verify.h"
 
@@ -43,6 +44,8 @@ static vitcl_status prepare(struct session *s, const struct request *request, vi
     if (s->device)
         TRY(check_fit(&s->plan, request, facts, err));
     TRY(create_slots(s, err));
+    if (s->device && device_is_prebuilt(s->device))
+        TRY(programs_load(s->device, request, err));
     if (s->device)
         TRY(executor_create(&s->executor, s->device, &s->plan, err));
     else
