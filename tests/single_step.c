@@ -215,6 +215,7 @@ static void run_variant(struct suite *suite, const struct job *job, size_t v)
     struct weight weights[STEP_WEIGHTS] = {{.parts = 0}};
     struct tensor_entry entries[STEP_WEIGHTS] = {{.data = NULL}};
     const struct variant *variant = operation_of(suite->op)->variants[v];
+    double *largest = job->input_number || job->output_number ? &suite->largest_narrow[v] : &suite->largest[v];
     double deviation;
     char override[64];
     vitcl_error err;
@@ -233,7 +234,7 @@ static void run_variant(struct suite *suite, const struct job *job, size_t v)
         deviation = run_step(suite, &plan, job);
         if (!(deviation <= job->tolerance))
             fail_job(job, &plan, deviation);
-        suite->largest[v] = deviation > suite->largest[v] ? deviation : suite->largest[v];
+        *largest = deviation > *largest ? deviation : *largest;
         suite->jobs[v]++;
     }
     for (size_t w = 0; w < STEP_WEIGHTS; w++)
@@ -274,10 +275,10 @@ void suite_report(const struct suite *suite)
 {
     for (size_t v = 0; v < MAX_VARIANTS && operation_of(suite->op)->variants[v]; v++) {
         const char *name = operation_of(suite->op)->variants[v]->name, *why = obstacle(suite, v);
-        if (why)
+        if (why && !suite->jobs[v])
             print_message("SKIP: %s=%s: %s\n", plan_op_name(suite->op), name, why);
         else
-            print_message("%s=%s: %zu jobs, largest deviation %.2g\n", plan_op_name(suite->op), name, suite->jobs[v],
-                          suite->largest[v]);
+            print_message("%s=%s: %zu jobs, largest deviation %.2g, in 16 bits %.2g\n", plan_op_name(suite->op), name,
+                          suite->jobs[v], suite->largest[v], suite->largest_narrow[v]);
     }
 }

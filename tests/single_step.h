@@ -56,9 +56,10 @@ struct suite {
     struct device *device;
     struct random random;
     enum op op;
-    size_t own_width;             /* of the device's vectors, while it claims narrower ones */
-    size_t jobs[MAX_VARIANTS];    /* that each variant has run */
-    double largest[MAX_VARIANTS]; /* deviation of each variant so far */
+    size_t own_width;                    /* of the device's vectors, while it claims narrower ones */
+    size_t jobs[MAX_VARIANTS];           /* that each variant has run */
+    double largest[MAX_VARIANTS];        /* deviation of each variant so far */
+    double largest_narrow[MAX_VARIANTS]; /* the same of jobs with numbers in 16 bits */
 };
 
 /* ---- for `build` ---- */

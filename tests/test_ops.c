@@ -2,18 +2,7 @@
  * that overflow, cancel or vanish where a kernel is careless. What else a kernel must not do, see single_step.h. The
  * other operations are in test_ops_*.c.
  */
-#include "single_step.h"
-
-static void build_matmul(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
-{
-    struct step step = single_step(OP_MATMUL);
-    step.input[0] = plan_add_tensor(plan, "x", (size_t[]){job->rows, job->k}, 2);
-    step.weight[0] = add_weight(plan, &weights[0], job->n, job->k);
-    step.weight[1] = add_weight(plan, &weights[1], 1, job->n);
-    step.output[0] = plan_add_tensor(plan, "y", (size_t[]){job->rows, job->n}, 2);
-    step.activation = job->activation;
-    add_single_step(plan, &step);
-}
+#include "jobs.h"
 
 static void test_matmul_sizes(void **state)
 {

@@ -1,42 +1,9 @@
 /* test_ops_attention.c - attention and the pooling head's attention on the device against their plain-C references, as
  * test_ops.c does it for matmul. What a query must not look at is poison: keys and values behind an image's length, and
  * before the first token. */
-#include "single_step.h"
+#include "jobs.h"
 
 /* ---- attention ---- */
-
-static void build_attention(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
-{
-    const struct geometry *g = &job->g;
-    const size_t distances = (2 * g->grid_height - 1) * (2 * g->grid_width - 1);
-    struct step step = single_step(OP_ATTENTION);
-    step.input[0] = plan_add_tensor(plan, "qkv", (size_t[]){g->batch, g->tokens, 3 * g->width}, 3);
-    if (job->masked)
-        step.input[1] = plan_add_tensor(plan, "lengths", &g->batch, 1);
-    if (job->biased)
-        step.weight[0] = add_weight(plan, &weights[0], distances + 3, g->heads);
-    step.output[0] = plan_add_tensor(plan, "context", (size_t[]){g->batch, g->tokens, g->width}, 3);
-    add_single_step(plan, &step);
-}
-
-/* All tokens in the first image; then 5, 10, ... tokens behind the first one looked at, over and over. */
-static size_t length_of(const struct job *job, size_t image)
-{
-    const size_t most = job->g.tokens - job->first;
-    return job->first + 1 + (most - 1 + 5 * image) % most;
-}
-
-/* Queries are asked of all tokens, keys and values of the image's only. */
-static void spoil_attention(const struct job *job, float *const inputs[STEP_INPUTS])
-{
-    const struct geometry *g = &job->g;
-    for (size_t image = 0; image < g->batch && job->masked; image++) {
-        const size_t length = length_of(job, image);
-        inputs[1][image] = (float)length;
-        for (size_t token = length; token < g->tokens; token++)
-            poison(inputs[0] + (image * g->tokens + token) * 3 * g->width + g->width, 2 * g->width);
-    }
-}
 
 /* A job over plain tokens. A context is an average, several times smaller than what is averaged: rounding errors, which
  * go with the latter, are so much larger beside it. */
@@ -215,32 +182,6 @@ static void test_biased_extremes(void **state)
 }
 
 /* ---- the pooling head's ---- */
-
-static void build_attention_pool(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
-{
-    const struct geometry *g = &job->g;
-    struct step step = single_step(OP_ATTENTION_POOL);
-    step.input[0] = plan_add_tensor(plan, "kv", (size_t[]){g->batch, g->tokens, 2 * g->width}, 3);
-    if (job->masked)
-        step.input[1] = plan_add_tensor(plan, "lengths", &g->batch, 1);
-    step.weight[0] = add_weight(plan, &weights[0], 1, g->width);
-    step.output[0] = plan_add_tensor(plan, "context", (size_t[]){g->batch, g->width}, 2);
-    step.first = job->first;
-    add_single_step(plan, &step);
-}
-
-static void spoil_attention_pool(const struct job *job, float *const inputs[STEP_INPUTS])
-{
-    const struct geometry *g = &job->g;
-    for (size_t image = 0; image < g->batch; image++) {
-        float *kv = inputs[0] + image * g->tokens * 2 * g->width;
-        poison(kv, job->first * 2 * g->width);
-        if (!job->masked)
-            continue;
-        inputs[1][image] = (float)length_of(job, image);
-        poison(kv + length_of(job, image) * 2 * g->width, (g->tokens - length_of(job, image)) * 2 * g->width);
-    }
-}
 
 /* From token 0, 1 and 5 on, without and with lengths. */
 static void run_attention_pool(struct suite *suite, size_t batch, size_t tokens, size_t heads, size_t head_size,

@@ -1,29 +1,8 @@
 /* test_ops_norm.c - LayerNorm and the residual stream on the device against their plain-C references, as test_ops.c
  * does it for matmul. */
-#include "single_step.h"
+#include "jobs.h"
 
 /* ---- residual_norm ---- */
-
-static void build_residual_norm(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
-{
-    const size_t shape[] = {job->rows, job->g.width};
-    struct step step = single_step(OP_RESIDUAL_NORM);
-    int sum = NO_TENSOR, outputs = 0;
-    step.input[0] = plan_add_tensor(plan, "x", shape, 2);
-    if (job->residual)
-        step.input[1] = plan_add_tensor(plan, "y", shape, 2);
-    if (!job->unnormed) {
-        step.weight[0] = add_weight(plan, &weights[0], 1, job->g.width);
-        step.weight[1] = add_weight(plan, &weights[1], 1, job->g.width);
-        step.output[outputs++] = plan_add_tensor(plan, "normed", shape, 2);
-    }
-    if (job->residual)
-        sum = step.output[outputs++] = plan_add_tensor(plan, "sum", shape, 2);
-    if (job->in_place)
-        plan->tensors[sum].reuse = step.input[0];
-    step.eps = job->eps;
-    add_single_step(plan, &step);
-}
 
 /* Without y, with y, and with the sum in x's place. */
 static void run_residual_norm(struct suite *suite, size_t rows, size_t width, float eps, struct draw input,
@@ -126,20 +105,6 @@ static void test_residual_norm_narrow(void **state)
 }
 
 /* ---- qk_norm ---- */
-
-static void build_qk_norm(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
-{
-    const size_t shape[] = {job->rows, 3 * job->g.width};
-    struct step step = single_step(OP_QK_NORM);
-    step.input[0] = plan_add_tensor(plan, "qkv", shape, 2);
-    for (size_t w = 0; w < STEP_WEIGHTS; w++)
-        step.weight[w] = add_weight(plan, &weights[w], 1, job->g.head_size);
-    step.output[0] = plan_add_tensor(plan, "normed", shape, 2);
-    if (job->in_place)
-        plan->tensors[step.output[0]].reuse = step.input[0];
-    step.eps = job->eps;
-    add_single_step(plan, &step);
-}
 
 /* Into another place, in place, and with NaN. */
 static void run_qk_norm(struct suite *suite, size_t rows, size_t heads, size_t head_size, float eps, struct draw input)

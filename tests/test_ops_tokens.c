@@ -1,19 +1,8 @@
 /* test_ops_tokens.c - on the device against their plain-C references, as test_ops.c does it for matmul: the operations
  * that cut images, put tokens together, turn, gate and pool them. */
-#include "single_step.h"
+#include "jobs.h"
 
 /* ---- im2patch ---- */
-
-static void build_im2patch(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
-{
-    const struct geometry *g = &job->g;
-    struct step step = single_step(OP_IM2PATCH);
-    (void)weights;
-    step.input[0] = plan_add_tensor(plan, "pixels", (size_t[]){g->batch, 3, g->image_height, g->image_width}, 4);
-    step.output[0] =
-        plan_add_tensor(plan, "patches", (size_t[]){g->batch, g->patches, 3 * g->patch_height * g->patch_width}, 3);
-    add_single_step(plan, &step);
-}
 
 static void test_im2patch(void **state)
 {
@@ -42,22 +31,6 @@ static void test_im2patch(void **state)
 
 /* ---- tokens ---- */
 
-static void build_tokens(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
-{
-    const struct geometry *g = &job->g;
-    const size_t shape[] = {g->batch, g->tokens, g->width};
-    struct step step = single_step(OP_TOKENS);
-    step.input[0] = plan_add_tensor(plan, "patches", (size_t[]){g->batch, g->patches, g->width}, 3);
-    if (g->prefix)
-        step.weight[0] = add_weight(plan, &weights[0], g->prefix, g->width);
-    if (job->own_positions)
-        step.input[1] = plan_add_tensor(plan, "position", shape, 3);
-    else
-        step.weight[1] = add_weight(plan, &weights[1], g->tokens, g->width);
-    step.output[0] = plan_add_tensor(plan, "x", shape, 3);
-    add_single_step(plan, &step);
-}
-
 /* One sum per number: exact. */
 static void test_tokens(void **state)
 {
@@ -81,20 +54,6 @@ static void test_tokens(void **state)
 }
 
 /* ---- rope ---- */
-
-static void build_rope(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
-{
-    const struct geometry *g = &job->g;
-    const size_t shape[] = {g->batch, g->tokens, 3 * g->width};
-    struct step step = single_step(OP_ROPE);
-    step.input[0] = plan_add_tensor(plan, "qkv", shape, 3);
-    step.weight[0] = add_weight(plan, &weights[0], g->patches, g->head_size);
-    step.output[0] = plan_add_tensor(plan, "turned", shape, 3);
-    if (job->in_place)
-        plan->tensors[step.output[0]].reuse = step.input[0];
-    step.rope = job->rope;
-    add_single_step(plan, &step);
-}
 
 /* Both pairings, into another place and in place. Two products are rounded, the largest of them ten times the rms. */
 static void run_rope(struct suite *suite, size_t batch, size_t prefix, size_t patches, size_t heads, size_t head_size,
@@ -132,16 +91,6 @@ static void test_rope(void **state)
 
 /* ---- gate ---- */
 
-static void build_gate(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
-{
-    struct step step = single_step(OP_GATE);
-    (void)weights;
-    step.input[0] = plan_add_tensor(plan, "x", (size_t[]){job->rows, 2 * job->n}, 2);
-    step.output[0] = plan_add_tensor(plan, "y", (size_t[]){job->rows, job->n}, 2);
-    step.activation = job->activation;
-    add_single_step(plan, &step);
-}
-
 static void test_gate(void **state)
 {
     static const size_t ROWS[] = {1, 2, 33, 197}, WIDTHS[] = {1, 3, 7, 8, 63, 64, 65, 67, 129, 341};
@@ -161,42 +110,6 @@ static void test_gate(void **state)
 
 /* ---- pool ---- */
 
-static bool copies(enum pool pool)
-{
-    return pool == POOL_CLS || pool == POOL_CLS_DIST;
-}
-
-static void build_pool(struct plan *plan, struct weight weights[STEP_WEIGHTS], const struct job *job)
-{
-    const struct geometry *g = &job->g;
-    const size_t vectors = job->pool == POOL_CLS_DIST || job->pool == POOL_CLS_MEAN ? 2 : 1;
-    struct step step = single_step(OP_POOL);
-    (void)weights;
-    step.input[0] = plan_add_tensor(plan, "x", (size_t[]){g->batch, g->tokens, g->width}, 3);
-    if (job->masked)
-        step.input[1] = plan_add_tensor(plan, "lengths", &g->batch, 1);
-    step.output[0] = plan_add_tensor(plan, "pooled", (size_t[]){g->batch, vectors * g->width}, 2);
-    step.pool = job->pool;
-    step.first = job->first;
-    add_single_step(plan, &step);
-}
-
-/* All that a pool does not read. */
-static void spoil_pool(const struct job *job, float *const inputs[STEP_INPUTS])
-{
-    const struct geometry *g = &job->g;
-    const size_t copied = job->pool == POOL_CLS_DIST ? 2 : job->pool == POOL_CLS || job->pool == POOL_CLS_MEAN ? 1 : 0;
-    const size_t most = g->tokens - job->first;
-    for (size_t image = 0; image < g->batch; image++) {
-        const size_t length = job->masked ? job->first + 1 + (most - 1 + 5 * image) % most : g->tokens;
-        if (job->masked)
-            inputs[1][image] = (float)length;
-        for (size_t token = copied; token < g->tokens; token++)
-            if (copies(job->pool) || token < job->first || token >= length)
-                poison(inputs[0] + (image * g->tokens + token) * g->width, g->width);
-    }
-}
-
 /* Every kind, from token 0, 1 and 5 on, without and with lengths. */
 static void run_pool(struct suite *suite, size_t batch, size_t tokens, size_t width, struct draw input)
 {
@@ -211,7 +124,7 @@ static void run_pool(struct suite *suite, size_t batch, size_t tokens, size_t wi
                                                .first = FIRST[form / 2],
                                                .masked = form % 2,
                                                .input = input,
-                                               .tolerance = copies(pool) ? 0 : TOLERANCE});
+                                               .tolerance = pool_copies(pool) ? 0 : TOLERANCE});
 }
 
 static void test_pool(void **state)

@@ -133,15 +133,15 @@ static void choose(const struct plan *plan, const struct facts *facts, const str
         choice->reason = operation->variants[1] ? "the first made for such a device" : "the only variant";
 }
 
-/* What runs a step whose input is float, or where `narrow` one whose input is stored in the plan's precision; NULL
- * where nothing reads it. */
+/* What runs a step whose input is stored so; NULL where nothing reads it. */
 static const struct variant *variant_for(const struct plan *plan, const struct step *step, const struct choice *choice,
-                                         const struct facts *facts, bool narrow)
+                                         const struct facts *facts, enum number number)
 {
-    const struct variant *variant = narrow ? choice->narrow : choice->plain;
-    if (variant && !fits(variant, plan, step, facts))
-        variant = first_of(operation_of(step->op), facts, narrow ? number_of_precision(plan->precision) : NUMBER_F32,
-                           plan, step);
+    const struct variant *variant = number == NUMBER_F32 ? choice->plain
+                                    : choice->forced     ? choice->forced
+                                                         : choice->narrow;
+    if (!variant || !numbers_have(variant->reads, number) || !fits(variant, plan, step, facts))
+        variant = first_of(operation_of(step->op), facts, number, plan, step);
     return variant;
 }
 
@@ -153,14 +153,12 @@ static bool multiplies(enum op op)
 }
 
 /* Whether all that read a tensor multiply it, and can read it so. */
-static bool feeds_products(const struct plan *plan, int tensor, const struct choice choices[OP_COUNT],
-                           const struct facts *facts)
+static bool feeds_products(const struct plan *plan, int tensor, const struct choice choices[OP_COUNT])
 {
     for (size_t s = 0; s < plan->step_count; s++) {
         const struct step *step = &plan->steps[s];
         bool first = step->input[0] == tensor;
-        if (step->input[1] == tensor ||
-            (first && (!multiplies(step->op) || !variant_for(plan, step, &choices[step->op], facts, true))))
+        if (step->input[1] == tensor || (first && (!multiplies(step->op) || !choices[step->op].narrow)))
             return false;
     }
     return true;
@@ -170,9 +168,8 @@ static bool writes(const struct plan *plan, const struct step *step, const struc
                    const struct facts *facts)
 {
     const enum number number = number_of_precision(plan->precision);
-    const struct variant *narrow = variant_for(plan, step, choice, facts, true);
-    return numbers_have(variant_for(plan, step, choice, facts, false)->writes, number) &&
-           (!narrow || numbers_have(narrow->writes, number));
+    return numbers_have(variant_for(plan, step, choice, facts, NUMBER_F32)->writes, number) &&
+           (!choice->narrow || numbers_have(variant_for(plan, step, choice, facts, number)->writes, number));
 }
 
 static void give_types(struct plan *plan, const struct choice choices[OP_COUNT], const struct facts *facts)
@@ -182,7 +179,7 @@ static void give_types(struct plan *plan, const struct choice choices[OP_COUNT],
         const struct step *step = &plan->steps[s];
         struct tensor *output = &plan->tensors[step->output[0]];
         if (!output->keep && writes(plan, step, &choices[step->op], facts) &&
-            feeds_products(plan, step->output[0], choices, facts))
+            feeds_products(plan, step->output[0], choices))
             output->number = number;
     }
 }
@@ -190,7 +187,7 @@ static void give_types(struct plan *plan, const struct choice choices[OP_COUNT],
 static void give_variant(struct plan *plan, struct step *step, const struct choice *choice, const struct facts *facts)
 {
     const enum number number = plan->tensors[step->input[0]].number;
-    const struct variant *variant = variant_for(plan, step, choice, facts, number != NUMBER_F32);
+    const struct variant *variant = variant_for(plan, step, choice, facts, number);
     step->reason = choice->reason;
     if (number != NUMBER_F32 && !choice->forced)
         step->reason = number == NUMBER_F16 ? "the first that reads f16 here" : "the first that multiplies bf16 here";
