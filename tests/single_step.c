@@ -102,8 +102,9 @@ static void draw_inputs(struct suite *suite, const struct plan *plan, const stru
 static void run_on_device(struct suite *suite, const struct plan *plan, int arena, const float *before, float *after)
 {
     struct executor *executor;
+    struct facts facts = *device_facts(suite->device);
     vitcl_error err;
-    assert_ok(executor_create(&executor, suite->device, plan, &err), &err);
+    assert_ok(executor_create(&executor, suite->device, plan, &facts, &err), &err);
     assert_ok(buffer_write(executor_buffer(executor, arena), before, plan->arena_bytes, &err), &err);
     assert_ok(executor_enqueue(executor, &err), &err);
     assert_ok(buffer_read(executor_buffer(executor, arena), after, plan->arena_bytes, &err), &err);

@@ -96,7 +96,7 @@ vitcl_status kernel_set_buffer(struct kernel *kernel, size_t index, const struct
 vitcl_status kernel_set_int(struct kernel *kernel, size_t index, int value, vitcl_error *err);
 vitcl_status kernel_set_float(struct kernel *kernel, size_t index, float value, vitcl_error *err);
 vitcl_status kernel_enqueue(struct kernel *kernel, const size_t global[3], const size_t local[3], vitcl_error *err);
-/* The largest work-group this kernel can run in on its device. */
+/* The largest work-group this kernel can run in on its device; 0 where it takes more local memory than there is. */
 vitcl_status kernel_max_group(const struct kernel *kernel, size_t *max_group, vitcl_error *err);
 
 /* prebuilt.c: whether the device was opened by device_open_prebuilt. */

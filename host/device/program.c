@@ -178,9 +178,19 @@ vitcl_status kernel_set_float(struct kernel *kernel, size_t index, float value, 
 
 vitcl_status kernel_max_group(const struct kernel *kernel, size_t *max_group, vitcl_error *err)
 {
-    cl_int code = clGetKernelWorkGroupInfo(kernel->handle, kernel->device->id, CL_KERNEL_WORK_GROUP_SIZE,
-                                           sizeof *max_group, max_group, NULL);
-    return code == CL_SUCCESS ? VITCL_OK : fail_cl(err, code, "clGetKernelWorkGroupInfo", "kernel %s", kernel->name);
+    const cl_device_id device = kernel->device->id;
+    cl_ulong needed = 0, there = 0;
+    cl_int code =
+        clGetKernelWorkGroupInfo(kernel->handle, device, CL_KERNEL_WORK_GROUP_SIZE, sizeof *max_group, max_group, NULL);
+    if (code == CL_SUCCESS)
+        code = clGetKernelWorkGroupInfo(kernel->handle, device, CL_KERNEL_LOCAL_MEM_SIZE, sizeof needed, &needed, NULL);
+    if (code == CL_SUCCESS)
+        code = clGetDeviceInfo(device, CL_DEVICE_LOCAL_MEM_SIZE, sizeof there, &there, NULL);
+    if (code != CL_SUCCESS)
+        return fail_cl(err, code, "clGetKernelWorkGroupInfo", "kernel %s", kernel->name);
+    if (needed > there)
+        *max_group = 0;
+    return VITCL_OK;
 }
 
 vitcl_status kernel_enqueue(struct kernel *kernel, const size_t global[3], const size_t local[3], vitcl_error *err)

@@ -146,6 +146,13 @@ size_t step_launches(const struct plan *plan, const struct step *step, const str
     return count;
 }
 
+static vitcl_status fail_group(const struct launch *launch, size_t max_group, vitcl_error *err)
+{
+    return fail(err, VITCL_ERROR_OPENCL,
+                "kernel %s%s takes groups of %zu work-items, and local memory for them; the device allows it %zu",
+                launch->kernel, launch->options, launch->local[0], max_group);
+}
+
 /* A kernel may allow smaller groups than its device: then the step is laid out again for those. */
 vitcl_status prepare_step(struct executor *e, const struct step *step, struct facts *facts, struct prepared *first,
                           size_t *count, vitcl_error *err)
@@ -164,20 +171,22 @@ vitcl_status prepare_step(struct executor *e, const struct step *step, struct fa
         if (status != VITCL_OK)
             return fail_context(err, status, "%s", step->label);
         if (launches[i].local[0] > max_group) {
-            facts->max_work_group = max_group;
+            const size_t less = size_max(1, max_group ? max_group : launches[i].local[0] / 2);
+            if (less >= facts->max_work_group) /* it was told so already */
+                return fail_context(err, fail_group(&launches[i], max_group, err), "%s", step->label);
+            facts->max_work_group = less;
             return prepare_step(e, step, facts, first, count, err);
         }
     }
     return VITCL_OK;
 }
 
-static vitcl_status prepare_launches(struct executor *e, vitcl_error *err)
+static vitcl_status prepare_launches(struct executor *e, struct facts *facts, vitcl_error *err)
 {
     vitcl_status status = VITCL_OK;
-    struct facts facts = *device_facts(e->device);
     for (size_t s = 0; s < e->plan->step_count && status == VITCL_OK; s++) {
         size_t first = e->first_launch[s], count;
-        status = prepare_step(e, &e->plan->steps[s], &facts, &e->launches[first], &count, err);
+        status = prepare_step(e, &e->plan->steps[s], facts, &e->launches[first], &count, err);
         e->first_launch[s + 1] = first + count;
     }
     return status;
@@ -202,7 +211,7 @@ static vitcl_status prepare_gemm_temp(struct executor *e, vitcl_error *err)
 }
 
 vitcl_status executor_create(struct executor **executor, struct device *device, const struct plan *plan,
-                             vitcl_error *err)
+                             struct facts *facts, vitcl_error *err)
 {
     vitcl_status status = VITCL_OK;
     struct executor *e = calloc(1, sizeof *e);
@@ -219,7 +228,7 @@ vitcl_status executor_create(struct executor **executor, struct device *device, 
     if (!e->segments || !e->buffers || !e->launches || !e->first_launch)
         TRY(fail_memory(err, plan->step_count * MAX_LAUNCHES * sizeof *e->launches));
     TRY(prepare_memory(e, err));
-    TRY(prepare_launches(e, err));
+    TRY(prepare_launches(e, facts, err));
     TRY(prepare_gemm_temp(e, err));
     TRY(device_finish(device, err));
 done:

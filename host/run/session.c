@@ -35,21 +35,48 @@ const struct facts *session_facts(struct device *device, const struct request *r
     return device_facts(device);
 }
 
+static vitcl_status prepare_for(struct session *s, const struct request *request, struct facts *facts, vitcl_error *err)
+{
+    vitcl_status status;
+    TRY(plan_for(&s->plan, request, facts, err));
+    tuned_recall(&s->plan, s->device);
+    TRY(check_fit(&s->plan, request, facts, err));
+    if (device_is_prebuilt(s->device))
+        TRY(programs_load(s->device, request, err));
+    TRY(executor_create(&s->executor, s->device, &s->plan, facts, err));
+done:
+    return status;
+}
+
+/* Until kernels allow the work-groups for which their variants were chosen. */
+static vitcl_status prepare_device(struct session *s, const struct request *request, vitcl_error *err)
+{
+    struct facts facts = *session_facts(s->device, request);
+    for (;;) {
+        const size_t allowed = facts.max_work_group;
+        vitcl_error why = {0};
+        vitcl_status status = prepare_for(s, request, &facts, &why);
+        if (status == VITCL_OK || facts.max_work_group == allowed) {
+            if (status != VITCL_OK && err)
+                *err = why;
+            return status;
+        }
+        log_line(device_log(s->device), VITCL_LOG_DEBUG,
+                 "variants are chosen again, for work-groups of at most %zu: %s", facts.max_work_group, why.message);
+        plan_free(&s->plan);
+    }
+}
+
 static vitcl_status prepare(struct session *s, const struct request *request, vitcl_error *err)
 {
     vitcl_status status;
-    const struct facts *facts = session_facts(s->device, request);
-    TRY(plan_for(&s->plan, request, facts, err));
-    tuned_recall(&s->plan, s->device);
-    if (s->device)
-        TRY(check_fit(&s->plan, request, facts, err));
-    TRY(create_slots(s, err));
-    if (s->device && device_is_prebuilt(s->device))
-        TRY(programs_load(s->device, request, err));
-    if (s->device)
-        TRY(executor_create(&s->executor, s->device, &s->plan, err));
-    else
+    if (s->device) {
+        TRY(prepare_device(s, request, err));
+    } else {
+        TRY(plan_for(&s->plan, request, session_facts(NULL, request), err));
         TRY(reference_create(&s->reference, &s->plan, err));
+    }
+    TRY(create_slots(s, err));
 done:
     return status;
 }
