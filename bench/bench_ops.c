@@ -1,4 +1,4 @@
-/* bench_ops.c - every operation of a model's block, in every variant that runs on this device:
+/* bench_ops.c - every operation of a model's block, in every variant for this device:
  *
  *     bench_ops -m DIR [-d DEVICE] [-b BATCH] [-p f32|bf16|f16] [-s SECONDS]
  *
@@ -146,7 +146,7 @@ static vitcl_status bench_all(struct bench *bench, vitcl_error *err)
             const struct variant *variant = operation_of(op)->variants[v];
             const enum number number = number_of_precision(bench->settings->precision);
             char override[64];
-            if (variant == bench->defaults[op] || (variant->obstacle && variant->obstacle(device_facts(bench->device))))
+            if (variant == bench->defaults[op] || !variant_suits(variant, device_facts(bench->device)))
                 continue;
             if (op == OP_MATMUL && !numbers_have(variant->reads, number))
                 continue;

@@ -34,6 +34,7 @@
     }
 
 DEFINE_ACTIVATE(float)
+DEFINE_ACTIVATE(float4)
 DEFINE_ACTIVATE(float8)
 
 /* ---- the size of a kernel's groups, which a device without a compiler makes its hardware for; elsewhere it depends on
@@ -47,7 +48,8 @@ DEFINE_ACTIVATE(float8)
 
 /* ---- how numbers are stored: a step's first input and output, and a matmul's weight with its input, may be bf16, the
  * upper half of a float, or f16, rounded to the nearest. What f16 can not hold is NaN: of Infinity softmax might make
- * something that looks right, but NaN goes on to the outputs, where it is found ---- */
+ * something that looks right, but NaN goes on to the outputs, where it is found. "aligned": a number of so many numbers
+ * lies before it. ---- */
 
 static inline float from_bf16(ushort bits)
 {
@@ -60,6 +62,12 @@ static inline ushort to_bf16(float x)
     return isnan(x) ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
+static inline ushort4 to_bf16_4(float4 x)
+{
+    const uint4 bits = as_uint4(x), rounded = bits + 0x7fff + (bits >> 16 & 1);
+    return convert_ushort4((isnan(x) ? bits | 0x400000 : rounded) >> 16);
+}
+
 static inline ushort8 to_bf16_8(float8 x)
 {
     const uint8 bits = as_uint8(x), rounded = bits + 0x7fff + (bits >> 16 & 1);
@@ -67,6 +75,11 @@ static inline ushort8 to_bf16_8(float8 x)
 }
 
 static inline float to_held(float x)
+{
+    return fabs(x) < 65520.0f ? x : NAN;
+}
+
+static inline float4 to_held_4(float4 x)
 {
     return fabs(x) < 65520.0f ? x : NAN;
 }
@@ -81,16 +94,22 @@ static inline float8 to_held_8(float8 x)
 typedef ushort input_t;
 #define read_input(at)        vload_half(0, (__global const half *)(at))
 #define read_input8(at)       vload_half8(0, (__global const half *)(at))
+#define read_aligned4(at)     vloada_half4(0, (__global const half *)(at))
+#define read_aligned8(at)     vloada_half8(0, (__global const half *)(at))
 #define read_input_vector(at) JOIN(vload_half, VECTOR)(0, (__global const half *)(at))
 #elif defined(BF16_INPUT)
 typedef ushort input_t;
 #define read_input(at)  from_bf16(*(at))
 #define read_input8(at) as_float8(convert_uint8(vload8(0, at)) << 16)
+#define read_aligned4(at) as_float4(convert_uint4(*(__global const ushort4 *)(at)) << 16)
+#define read_aligned8(at) as_float8(convert_uint8(*(__global const ushort8 *)(at)) << 16)
 #define read_input_vector(at) as_vfloat(JOIN(convert_uint, VECTOR)(load_vector(0, at)) << 16)
 #else
 typedef float input_t;
 #define read_input(at)  (*(at))
 #define read_input8(at) vload8(0, at)
+#define read_aligned4(at) (*(__global const float4 *)(at))
+#define read_aligned8(at) (*(__global const float8 *)(at))
 #define read_input_vector(at) load_vector(0, at)
 #endif
 
@@ -98,18 +117,60 @@ typedef float input_t;
 typedef ushort output_t;
 #define write_output(value, at)        vstore_half_rte(to_held(value), 0, (__global half *)(at))
 #define write_output8(value, at)       vstore_half8_rte(to_held_8(value), 0, (__global half *)(at))
+#define write_aligned4(value, at)      vstorea_half4_rte(to_held_4(value), 0, (__global half *)(at))
 #define write_output_vector(value, at) JOIN(JOIN(vstore_half, VECTOR), _rte)(vto_held(value), 0, (__global half *)(at))
 #elif defined(BF16_OUTPUT)
 typedef ushort output_t;
 #define write_output(value, at)        (*(at) = to_bf16(value))
 #define write_output8(value, at)       vstore8(to_bf16_8(value), 0, at)
+#define write_aligned4(value, at)      (*(__global ushort4 *)(at) = to_bf16_4(value))
 #define write_output_vector(value, at) (*(__global vushort_anywhere *)(at) = vto_bf16(value))
 #else
 typedef float output_t;
 #define write_output(value, at)        (*(at) = (value))
 #define write_output8(value, at)       vstore8(value, 0, at)
+#define write_aligned4(value, at)      (*(__global float4 *)(at) = (value))
 #define write_output_vector(value, at) store_vector(value, 0, at)
 #endif
+
+/* ---- products in tiles: what a work-group computes in local memory ---- */
+
+#define PANEL 64 /* columns of w that lie together; as in host/ops/matmul_internal.h */
+
+/* The tile (row, column) of a group: eight rows of tiles are walked down before the next column, so that groups which
+ * run at the same time share rows of x and columns of w. */
+static inline int2 tile_of(int group, int row_tiles, int column_tiles)
+{
+    const int block = 8, first = group / (block * column_tiles) * block, in_block = group % (block * column_tiles);
+    const int height = min(block, row_tiles - first);
+    return (int2)(first + in_block % height, in_block / height);
+}
+
+/* y [rows,N] = activation(sums + bias) in four columns of a row; column is a multiple of 4, beyond N there is nothing. */
+static inline void finish_sums(float4 sums, __global const float *bias, __global output_t *y, int row, int column,
+                               int N, int activation)
+{
+    const int columns = N - column;
+    y += row * N + column;
+    bias += column;
+    if (N % 4 == 0)
+        sums += *(__global const float4 *)bias;
+    else
+        sums += (float4)(bias[0], columns > 1 ? bias[1] : 0.0f, columns > 2 ? bias[2] : 0.0f,
+                         columns > 3 ? bias[3] : 0.0f);
+    sums = activate_float4(sums, activation);
+    if (N % 4 == 0) {
+        write_aligned4(sums, y);
+        return;
+    }
+    write_output(sums.s0, y);
+    if (columns > 1)
+        write_output(sums.s1, y + 1);
+    if (columns > 2)
+        write_output(sums.s2, y + 2);
+    if (columns > 3)
+        write_output(sums.s3, y + 3);
+}
 
 /* ---- vectors of the device's own width, for kernels that a CPU runs ---- */
 

@@ -148,14 +148,16 @@ static double compare(const struct plan *plan, const struct reference *reference
     return largest;
 }
 
-/* What the device reads of an input that is stored in 16 bits; the floats behind stay as they are. */
+/* What the device reads of an input that is stored in 16 bits; the floats behind become poison. */
 static void store_narrow(const struct tensor *tensor, float *values)
 {
     uint16_t *stored = (uint16_t *)(void *)values;
-    for (size_t i = 0; i < tensor->rows * tensor->cols; i++) {
+    const size_t count = tensor->rows * tensor->cols, floats = (count + 1) / 2;
+    for (size_t i = 0; i < count; i++) {
         const uint16_t bits = number_from_float(tensor->number, values[i]);
         memcpy(stored + i, &bits, sizeof bits);
     }
+    poison(values + floats, count - floats);
 }
 
 /* The same rounded, as the reference reads it. */
@@ -257,6 +259,8 @@ void suite_run(struct suite *suite, const struct job *job)
     for (size_t v = 0; v < MAX_VARIANTS && operation_of(suite->op)->variants[v]; v++) {
         const struct variant *variant = operation_of(suite->op)->variants[v];
         suite->random = start;
+        if (suite->only && strcmp(variant->name, suite->only) != 0)
+            continue;
         if (!obstacle(suite, v) && numbers_have(variant->reads, job->input_number) &&
             numbers_have(variant->writes, job->output_number))
             run_variant(suite, job, v);
@@ -270,6 +274,14 @@ void suite_narrow(struct suite *suite, size_t vector_width)
         suite->own_width = facts->vector_width;
     if (suite->own_width >= 4 && vector_width < suite->own_width)
         facts->vector_width = vector_width ? vector_width : suite->own_width;
+}
+
+void suite_matrix(struct suite *suite, enum matrix_unit unit)
+{
+    struct facts *facts = (struct facts *)(uintptr_t)device_facts(suite->device);
+    device_probe_bf16(suite->device);
+    if (facts->is_cpu)
+        facts->matrix = unit;
 }
 
 void suite_report(const struct suite *suite)

@@ -56,6 +56,7 @@ struct suite {
     struct device *device;
     struct random random;
     enum op op;
+    const char *only;                    /* the variant that runs jobs; NULL: all */
     size_t own_width;                    /* of the device's vectors, while it claims narrower ones */
     size_t jobs[MAX_VARIANTS];           /* that each variant has run */
     double largest[MAX_VARIANTS];        /* deviation of each variant so far */
@@ -86,6 +87,9 @@ void suite_run(struct suite *suite, const struct job *job);
 
 /* From now on the device claims vectors of so many floats, 4 or 8, as CPUs without AVX-512 have; 0: its own again. */
 void suite_narrow(struct suite *suite, size_t vector_width);
+
+/* From now on the device claims matrix instructions of that kind, which a CPU emulates; MATRIX_NONE: its own again. */
+void suite_matrix(struct suite *suite, enum matrix_unit unit);
 
 /* Prints the largest deviations, and SKIP for the variants that can not run. */
 void suite_report(const struct suite *suite);

@@ -184,6 +184,41 @@ static void test_matmul_narrow(void **state)
     suite_report(&suite);
 }
 
+/* Every kind of matrix instruction, emulated by a CPU: waves and tiles that rows, N and K do not fill. */
+static void test_matmul_mma(void **state)
+{
+    static const size_t ROWS[] = {1, 33, 200}, KS[] = {8, 40, 96}, NS[] = {3, 64, 130};
+    static const enum matrix_unit UNITS[] = {MATRIX_MMA, MATRIX_MFMA, MATRIX_WMMA};
+    struct suite suite = {device_or_skip(state), .random = {29}, .op = OP_MATMUL, .only = "mma"};
+    for (size_t u = 0; u < COUNT(UNITS); u++) {
+        suite_matrix(&suite, UNITS[u]);
+        for (size_t i = 0; i < COUNT(ROWS) * COUNT(KS) * COUNT(NS); i++)
+            suite_run(&suite, &(struct job){.build = build_matmul,
+                                            .rows = ROWS[i % 3],
+                                            .k = KS[i / 3 % 3],
+                                            .n = NS[i / 9],
+                                            .activation = (enum activation)(i % ACTIVATION_COUNT),
+                                            .input_number = i % 2 ? NUMBER_F16 : NUMBER_BF16,
+                                            .input = NORMAL,
+                                            .weight = SMALL,
+                                            .bias = NORMAL,
+                                            .tolerance = TOLERANCE});
+    }
+    suite_matrix(&suite, MATRIX_NONE);
+    suite_report(&suite);
+}
+
+/* What decides whether a device has them, on what emulates them. */
+static void test_probe_matrix(void **state)
+{
+    struct device *device = device_or_skip(state);
+    for (enum matrix_unit unit = MATRIX_MMA; unit <= MATRIX_WMMA; unit++) {
+        vitcl_error err;
+        if (!device_try_matrix(device, unit, true, &err))
+            fail_msg("%d: %s", (int)unit, err.message);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,7 +226,8 @@ int main(void)
         cmocka_unit_test(test_matmul_extremes),   cmocka_unit_test(test_activations),
         cmocka_unit_test(test_matmul_bf16),       cmocka_unit_test(test_matmul_f16),
         cmocka_unit_test(test_matmul_f16_limits), cmocka_unit_test(test_matmul_nan),
-        cmocka_unit_test(test_matmul_narrow),
+        cmocka_unit_test(test_matmul_narrow),     cmocka_unit_test(test_matmul_mma),
+        cmocka_unit_test(test_probe_matrix),
     };
     return device_exit_code(cmocka_run_group_tests(tests, device_set_up, device_tear_down));
 }

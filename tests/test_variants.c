@@ -43,10 +43,11 @@ static void test_unasked(void **state)
         {&CPU, 1000, "portable", "portable", "portable", "portable"},
         {&NO_COMPILER, 1000, "portable", "portable", "portable", "portable"},
         {&PLAIN_GPU, 1, "portable", "portable", "portable", "portable"},
-        {&SMALL_GROUPS, 1, "portable", "portable", "group", "numbers"},
-        {&GPU, 1, "portable", "group", "group", "numbers"},
-        {&GPU, 60, "portable", "group", "group", "numbers"},
-        {&GPU, 100, "clblast", "group", "group", "numbers"},
+        {&PLAIN_GPU, 60, "portable", "portable", "portable", "portable"},
+        {&PLAIN_GPU, 100, "clblast", "portable", "portable", "portable"},
+        {&SMALL_GROUPS, 1, "tile", "portable", "group", "numbers"},
+        {&GPU, 1, "tile", "group", "group", "numbers"},
+        {&GPU, 100, "tile", "group", "group", "numbers"},
         {&VECTOR_CPU, 1, "panel", "fused", "wide", "portable"},
     };
     (void)state;
@@ -150,6 +151,81 @@ static void test_large_heads(void **state)
         }
 }
 
+/* The first matmul's launch in ViT-B/16. */
+static struct launch matmul_launch(const struct facts *facts, size_t batch, vitcl_precision precision,
+                                   const char *overrides, const char *variant)
+{
+    struct model model;
+    struct plan plan;
+    struct launch launches[MAX_LAUNCHES] = {0};
+    vitcl_error err;
+    size_t s = 0;
+    make_model(&model, 224, 16, 768, 1, 12, 3072, 1000);
+    build(&plan, &model, batch, VITCL_OUTPUT_LOGITS);
+    plan.precision = precision;
+    if (ops_select(&plan, facts, overrides, &err) != VITCL_OK)
+        fail_msg("%s", err.message);
+    while (plan.steps[s].op != OP_MATMUL)
+        s++;
+    assert_string_equal(plan.steps[s].variant_name, variant);
+    assert_int_equal(plan.steps[s].variant->launch(&plan, &plan.steps[s], facts, launches), 1);
+    plan_free(&plan);
+    free_model(&model);
+    return launches[0];
+}
+
+/* Large tiles where there are enough of them for all units, smaller ones otherwise; none that the device can not hold.
+ */
+static void test_tiles(void **state)
+{
+    const vitcl_precision f32 = VITCL_PRECISION_F32, bf16 = VITCL_PRECISION_BF16;
+    struct facts facts = GPU;
+    struct launch launch;
+    (void)state;
+    facts.units = 100;
+    launch = matmul_launch(&facts, 64, f32, NULL, "tile");
+    assert_non_null(strstr(launch.options, "-D TILE_ROWS=128 -D TILE_COLUMNS=128 "));
+    assert_int_equal(launch.local[0], 256);
+    assert_int_equal(launch.global[0], 256 * 98 * 6); /* 64 * 196 rows, 768 columns */
+    launch = matmul_launch(&facts, 1, f32, NULL, "tile");
+    assert_non_null(strstr(launch.options, "-D TILE_ROWS=32 "));
+    assert_true(launch.global[0] / launch.local[0] > 75);
+    facts.max_work_group = 128;
+    assert_int_equal(matmul_launch(&facts, 64, f32, NULL, "tile").local[0], 128);
+    facts.local_memory = 8 << 10;
+    assert_int_equal(matmul_launch(&facts, 64, bf16, NULL, "tile").local[0], 128);
+    facts.max_work_group = 63;
+    assert_string_equal(variant_of(OP_MATMUL, NULL, &facts, NULL), "portable");
+    facts = GPU;
+    facts.local_memory = 1 << 10;
+    assert_string_equal(variant_of(OP_MATMUL, NULL, &facts, NULL), "portable");
+    assert_string_equal(variant_of(OP_MATMUL, "matmul=tile", &CPU, NULL), "tile");
+}
+
+/* Matrix instructions where they were found; a CPU emulates them where it is asked to. */
+static void test_matrix_units(void **state)
+{
+    const vitcl_precision f32 = VITCL_PRECISION_F32, bf16 = VITCL_PRECISION_BF16;
+    struct facts facts = GPU;
+    struct launch launch;
+    vitcl_error err;
+    (void)state;
+    matmul_launch(&facts, 64, bf16, NULL, "tile");
+    assert_null(variant_of(OP_MATMUL, "matmul=mma", &facts, &err));
+    assert_non_null(strstr(err.message, "matmul=mma can not run here: "));
+    facts.matrix = MATRIX_MFMA;
+    matmul_launch(&facts, 64, f32, NULL, "tile");
+    launch = matmul_launch(&facts, 64, bf16, NULL, "mma");
+    assert_non_null(strstr(launch.options, " -D MATRIX=2"));
+    assert_null(strstr(launch.options, "EMULATED"));
+    facts.matrix = MATRIX_MMA;
+    assert_non_null(strstr(matmul_launch(&facts, 64, bf16, NULL, "mma").options, " -D MATRIX=1"));
+    facts = CPU;
+    matmul_launch(&facts, 64, bf16, NULL, "portable");
+    launch = matmul_launch(&facts, 64, bf16, "matmul=mma", "mma");
+    assert_non_null(strstr(launch.options, " -D MATRIX=1 -D EMULATED=1"));
+}
+
 static void test_asked_for(void **state)
 {
     static const char *const same[] = {NULL,
@@ -246,8 +322,9 @@ static void test_unknown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unasked),   cmocka_unit_test(test_group_sizes), cmocka_unit_test(test_large_heads),
-        cmocka_unit_test(test_asked_for), cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_unasked), cmocka_unit_test(test_group_sizes),  cmocka_unit_test(test_large_heads),
+        cmocka_unit_test(test_tiles),   cmocka_unit_test(test_matrix_units), cmocka_unit_test(test_asked_for),
+        cmocka_unit_test(test_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,6 +25,9 @@ const struct facts *device_facts(const struct device *device);
 
 /* probe.c: finds out about bf16, once; it compiles and runs a small kernel. What can not be found out is not there. */
 void device_probe_bf16(struct device *device);
+/* Whether the device's instructions of that kind, of bf16 and of f16, or what emulates them, give the products that
+ * they should; else err says why not. */
+bool device_try_matrix(struct device *device, enum matrix_unit unit, bool emulated, vitcl_error *err);
 const char *device_description(const struct device *device); /* "platform / vendor / name" */
 const struct logger *device_log(const struct device *device);
 

@@ -116,6 +116,10 @@ static const struct variant *choose(const struct plan *plan, const struct facts 
         *reason = "a CPU with vectors: measured at nine tenths of its peak";
         return &MATMUL_PANEL;
     }
+    if (variant_suits(&MATMUL_TILE, facts)) {
+        *reason = "a GPU with local memory: bias and activation in the kernel; not measured against CLBlast yet";
+        return &MATMUL_TILE;
+    }
     if (clblast_obstacle(facts)) {
         *reason = "CLBlast can not run here";
     } else if (facts->is_cpu) {
@@ -129,7 +133,8 @@ static const struct variant *choose(const struct plan *plan, const struct facts 
     return &PORTABLE;
 }
 
-const struct operation MATMUL = {.cost = cost,
-                                 .reference = reference,
-                                 .variants = {&MATMUL_AMX, &MATMUL_BF16_DOT, &MATMUL_PANEL, &CLBLAST, &PORTABLE},
-                                 .choose = choose};
+const struct operation MATMUL = {
+    .cost = cost,
+    .reference = reference,
+    .variants = {&MATMUL_AMX, &MATMUL_BF16_DOT, &MATMUL_MMA, &MATMUL_PANEL, &MATMUL_TILE, &CLBLAST, &PORTABLE},
+    .choose = choose};

@@ -92,6 +92,11 @@ size_t tile_candidate(size_t most, size_t k)
     return less < most && most - less > most * 2 / 5 ? most - less : 0;
 }
 
+bool variant_suits(const struct variant *variant, const struct facts *facts)
+{
+    return (!variant->obstacle || !variant->obstacle(facts)) && (!variant->suits || variant->suits(facts));
+}
+
 void add_candidate(struct tuning *candidates, size_t *count, struct tuning tuning)
 {
     for (size_t i = 0; i < *count; i++)

@@ -43,6 +43,7 @@ bool numbers_have(unsigned numbers, enum number number);
 struct variant {
     const char *name;
     enum layout layout; /* of the step's first weight */
+    size_t panel;       /* of LAYOUT_PANELS and _PAIRS; 0: PANEL_VECTORS vectors of the device */
     unsigned reads;     /* numbers that its first input, and with it the first weight of a matmul, may be stored as */
     unsigned writes;    /* the same for its first output */
     /* NULL where it can run there, else why not. */
@@ -60,10 +61,10 @@ struct variant {
                          struct tuning *candidates);
 };
 
-#define MAX_VARIANTS   6
+#define MAX_VARIANTS   8
 #define MAX_CANDIDATES 20
 
-/* A panel of LAYOUT_PANELS is so many vectors of the device wide. */
+/* A panel of LAYOUT_PANELS is so many vectors of the device wide, unless its variant says another width. */
 #define PANEL_VECTORS 2
 
 struct operation {
@@ -74,7 +75,7 @@ struct operation {
     void (*reference)(const struct plan *plan, const struct step *step, float *const *data, size_t first, size_t last);
     const struct variant *variants[MAX_VARIANTS]; /* ends with NULL or at the end; the last one is `portable` */
     /* The variant that is best for this plan's steps on this device, among those without obstacle, and why. NULL where
-     * it is the first without. */
+     * it is the first that is preferred. */
     const struct variant *(*choose)(const struct plan *plan, const struct facts *facts, const char **reason);
 };
 
@@ -117,6 +118,9 @@ size_t vector_rows(const struct facts *facts);
 
 /* The k-th of a few heights for tiles of at most `most` rows, from the most down; 0 behind the last. */
 size_t tile_candidate(size_t most, size_t k);
+
+/* Whether a variant can run on a device, and should where nobody asks for another. */
+bool variant_suits(const struct variant *variant, const struct facts *facts);
 
 /* Adds a tuning unless it is there already, or there is no room. */
 void add_candidate(struct tuning *candidates, size_t *count, struct tuning tuning);

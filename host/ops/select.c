@@ -91,11 +91,6 @@ static vitcl_status check_index_range(const struct plan *plan, vitcl_error *err)
 
 /* ---- which variant runs which step ---- */
 
-static bool is_made_for(const struct variant *variant, const struct facts *facts)
-{
-    return (!variant->obstacle || !variant->obstacle(facts)) && (!variant->suits || variant->suits(facts));
-}
-
 static bool fits(const struct variant *variant, const struct plan *plan, const struct step *step,
                  const struct facts *facts)
 {
@@ -108,7 +103,7 @@ static const struct variant *first_of(const struct operation *operation, const s
 {
     for (size_t v = 0; v < MAX_VARIANTS && operation->variants[v]; v++) {
         const struct variant *variant = operation->variants[v];
-        if (is_made_for(variant, facts) && numbers_have(variant->reads, number) &&
+        if (variant_suits(variant, facts) && numbers_have(variant->reads, number) &&
             (!step || fits(variant, plan, step, facts)))
             return variant;
     }
@@ -145,6 +140,13 @@ static const struct variant *variant_for(const struct plan *plan, const struct s
     return variant;
 }
 
+/* The same for an input in the plan's precision; NULL, too, where another variant was asked for. */
+static const struct variant *narrow_variant(const struct plan *plan, const struct step *step,
+                                            const struct choice *choice, const struct facts *facts)
+{
+    return choice->narrow ? variant_for(plan, step, choice, facts, number_of_precision(plan->precision)) : NULL;
+}
+
 /* ---- which tensors are narrower than float: what feeds only matmul and attention, and is no output ---- */
 
 static bool multiplies(enum op op)
@@ -153,12 +155,14 @@ static bool multiplies(enum op op)
 }
 
 /* Whether all that read a tensor multiply it, and can read it so. */
-static bool feeds_products(const struct plan *plan, int tensor, const struct choice choices[OP_COUNT])
+static bool feeds_products(const struct plan *plan, int tensor, const struct choice choices[OP_COUNT],
+                           const struct facts *facts)
 {
     for (size_t s = 0; s < plan->step_count; s++) {
         const struct step *step = &plan->steps[s];
         bool first = step->input[0] == tensor;
-        if (step->input[1] == tensor || (first && (!multiplies(step->op) || !choices[step->op].narrow)))
+        if (step->input[1] == tensor ||
+            (first && (!multiplies(step->op) || !narrow_variant(plan, step, &choices[step->op], facts))))
             return false;
     }
     return true;
@@ -168,8 +172,9 @@ static bool writes(const struct plan *plan, const struct step *step, const struc
                    const struct facts *facts)
 {
     const enum number number = number_of_precision(plan->precision);
+    const struct variant *narrow = narrow_variant(plan, step, choice, facts);
     return numbers_have(variant_for(plan, step, choice, facts, NUMBER_F32)->writes, number) &&
-           (!choice->narrow || numbers_have(variant_for(plan, step, choice, facts, number)->writes, number));
+           (!narrow || numbers_have(narrow->writes, number));
 }
 
 static void give_types(struct plan *plan, const struct choice choices[OP_COUNT], const struct facts *facts)
@@ -179,7 +184,7 @@ static void give_types(struct plan *plan, const struct choice choices[OP_COUNT],
         const struct step *step = &plan->steps[s];
         struct tensor *output = &plan->tensors[step->output[0]];
         if (!output->keep && writes(plan, step, &choices[step->op], facts) &&
-            feeds_products(plan, step->output[0], choices))
+            feeds_products(plan, step->output[0], choices, facts))
             output->number = number;
     }
 }
@@ -195,7 +200,7 @@ static void give_variant(struct plan *plan, struct step *step, const struct choi
     step->variant_name = variant->name;
     if (step->weight[0] != NO_TENSOR)
         plan_set_layout(plan, step->weight[0], step->op == OP_MATMUL ? number : NUMBER_F32, variant->layout,
-                        PANEL_VECTORS * facts->vector_width);
+                        variant->panel ? variant->panel : PANEL_VECTORS * facts->vector_width);
 }
 
 static vitcl_status check_narrow(const struct plan *plan, const struct choice choices[OP_COUNT], vitcl_error *err)

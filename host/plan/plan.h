@@ -29,8 +29,9 @@ enum number {
 enum layout {
     LAYOUT_ROWS,       /* as in the file: [rows,cols] */
     LAYOUT_TRANSPOSED, /* [cols,rows]: for a linear layer [K,N], as CLBlast wants it */
-    LAYOUT_PANELS      /* [panels][cols][panel]: `panel` rows of the file at a time, transposed, zeros behind the last;
+    LAYOUT_PANELS,     /* [panels][cols][panel]: `panel` rows of the file at a time, transposed, zeros behind the last;
                           of bf16 [panels][cols/2][panel][2], so that neighbours in a row stay neighbours */
+    LAYOUT_PAIRS       /* the same, but f16, too, in pairs */
 };
 
 struct tensor {
@@ -40,7 +41,7 @@ struct tensor {
     size_t rows, cols;           /* the same numbers as a matrix: cols is the last axis */
     const struct weight *weight; /* NULL for activations */
     enum layout layout;          /* of a weight */
-    size_t panel;                /* of LAYOUT_PANELS: rows of the file in one */
+    size_t panel;                /* of LAYOUT_PANELS and _PAIRS: rows of the file in one */
     enum number number;          /* how it is stored; what is no weight has room for floats, with which the reference
                                     runs */
     bool keep;                   /* an output: must survive to the end of the plan */
@@ -173,6 +174,10 @@ int plan_add_step(struct plan *plan, const struct step *step);
 
 /* tensors.c: says how a weight will lie in device memory, and so how many bytes it needs. */
 void plan_set_layout(struct plan *plan, int weight, enum number number, enum layout layout, size_t panel);
+
+/* tensors.c: whether it lies in panels, and whether these are of pairs. */
+bool plan_in_panels(const struct tensor *weight);
+bool plan_in_pairs(const struct tensor *weight);
 
 size_t number_bytes(enum number number);
 

@@ -63,15 +63,26 @@ enum number number_of_precision(vitcl_precision precision)
     return NUMBERS[precision];
 }
 
+bool plan_in_panels(const struct tensor *weight)
+{
+    return weight->layout == LAYOUT_PANELS || weight->layout == LAYOUT_PAIRS;
+}
+
+bool plan_in_pairs(const struct tensor *weight)
+{
+    return plan_in_panels(weight) &&
+           (weight->number == NUMBER_BF16 || (weight->number == NUMBER_F16 && weight->layout == LAYOUT_PAIRS));
+}
+
 void plan_set_layout(struct plan *plan, int weight, enum number number, enum layout layout, size_t panel)
 {
     struct tensor *t = &plan->tensors[weight];
-    bool panels = layout == LAYOUT_PANELS;
-    size_t rows = panels ? size_round_up(t->rows, panel) : t->rows;
-    size_t cols = panels && number == NUMBER_BF16 ? size_round_up(t->cols, 2) : t->cols;
+    size_t rows, cols;
     t->number = number;
     t->layout = layout;
     t->panel = panel;
+    rows = plan_in_panels(t) ? size_round_up(t->rows, panel) : t->rows;
+    cols = plan_in_pairs(t) ? size_round_up(t->cols, 2) : t->cols;
     plan->weight_bytes -= t->bytes;
     t->bytes = rows * cols * number_bytes(number);
     plan->weight_bytes += t->bytes;

@@ -46,13 +46,13 @@ static void store_transposed_narrow(enum number number, const float *rows, size_
             packed[c * stride + r] = number_from_float(number, rows[r * cols + c]);
 }
 
-/* Of bf16: packed [cols/2][count][2]; behind an odd number of columns a zero. */
-static void store_pairs(const float *rows, size_t count, size_t cols, uint16_t *packed)
+/* packed [cols/2][count][2]; behind an odd number of columns a zero. */
+static void store_pairs(enum number number, const float *rows, size_t count, size_t cols, uint16_t *packed)
 {
     for (size_t c = 0; c < cols; c += 2)
         for (size_t r = 0; r < count; r++) {
-            *packed++ = float_to_bf16(rows[r * cols + c]);
-            *packed++ = c + 1 < cols ? float_to_bf16(rows[r * cols + c + 1]) : 0;
+            *packed++ = number_from_float(number, rows[r * cols + c]);
+            *packed++ = c + 1 < cols ? number_from_float(number, rows[r * cols + c + 1]) : 0;
         }
 }
 
@@ -60,8 +60,8 @@ static void store_pairs(const float *rows, size_t count, size_t cols, uint16_t *
 static void pack_panel(const struct tensor *tensor, const float *rows, size_t first, size_t block, void *packed)
 {
     const size_t cols = tensor->weight->cols;
-    if (tensor->number == NUMBER_BF16)
-        store_pairs(rows, block, cols, (uint16_t *)packed + first * size_round_up(cols, 2));
+    if (plan_in_pairs(tensor))
+        store_pairs(tensor->number, rows, block, cols, (uint16_t *)packed + first * size_round_up(cols, 2));
     else if (tensor->number == NUMBER_F16)
         store_transposed_narrow(NUMBER_F16, rows, block, cols, (uint16_t *)packed + first * cols, block);
     else
@@ -87,7 +87,7 @@ static void pack_block(struct job *job, size_t first, float *rows)
     if (!all_held(tensor->number, rows, count * cols))
         atomic_store(&job->overflow, true);
     memset(rows + count * cols, 0, (job->block - count) * cols * sizeof *rows);
-    if (tensor->layout == LAYOUT_PANELS)
+    if (plan_in_panels(tensor))
         pack_panel(tensor, rows, first, job->block, job->packed);
     else if (tensor->number == NUMBER_F32)
         store_transposed(rows, count, cols, (float *)job->packed + first, weight->rows);
@@ -125,8 +125,7 @@ vitcl_status fail_weight_overflow(const struct tensor *tensor, vitcl_error *err)
 vitcl_status pack_weight(const struct tensor *tensor, void *packed, vitcl_error *err)
 {
     const struct weight *weight = tensor->weight;
-    struct job job = {
-        .tensor = tensor, .packed = packed, .block = tensor->layout == LAYOUT_PANELS ? tensor->panel : BLOCK};
+    struct job job = {.tensor = tensor, .packed = packed, .block = plan_in_panels(tensor) ? tensor->panel : BLOCK};
     if (tensor->layout == LAYOUT_ROWS)
         parallel_for(weight->rows, copy_rows, &job);
     else

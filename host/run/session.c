@@ -30,7 +30,7 @@ const struct facts *session_facts(struct device *device, const struct request *r
 {
     if (!device)
         return &NO_DEVICE;
-    if (request->precision == VITCL_PRECISION_BF16)
+    if (request->precision != VITCL_PRECISION_F32)
         device_probe_bf16(device);
     return device_facts(device);
 }
