@@ -119,6 +119,15 @@ static void test_matmul_f16(void **state)
                                         .bias = NORMAL,
                                         .tolerance = output ? TOLERANCE_F16 : TOLERANCE});
     }
+    suite_run(&suite, &(struct job){.build = build_matmul, /* so many that tiles have several panels */
+                                    .rows = 450,
+                                    .k = 260,
+                                    .n = 230,
+                                    .input_number = NUMBER_F16,
+                                    .input = NORMAL,
+                                    .weight = SMALL,
+                                    .bias = NORMAL,
+                                    .tolerance = TOLERANCE});
     suite_report(&suite);
 }
 

@@ -80,6 +80,19 @@ static size_t tile_candidates(const struct plan *plan, const struct step *step, 
     return count;
 }
 
+/* How many panels a tile may have, `most` or fewer, so that each core gets `share` tiles and none waits for the last.
+ */
+static size_t few_panels(const struct plan *plan, const struct step *step, const struct facts *facts, size_t rows,
+                         size_t most, size_t share)
+{
+    const struct matmul_shape s = matmul_shape(plan, step);
+    const size_t tiles = size_ceil_div(s.rows, rows);
+    const size_t panels = size_ceil_div(s.n, PANEL_VECTORS * facts->vector_width);
+    while (most > 1 && tiles * size_ceil_div(panels, most) < share * facts->units)
+        most /= 2;
+    return most;
+}
+
 /* ---- multiply-adds of floats; bf16 becomes float in registers, f16 in the core's first cache ---- */
 
 /* Pairs of bf16 are read whole. */
@@ -95,17 +108,26 @@ static struct method vector_method(const struct facts *facts, const char *option
     return (struct method){.option = option, .rows = vector_rows(facts), .panels = 1, .block_bytes = VECTOR_BLOCK};
 }
 
+/* A tile's x, once it is float, serves several panels. */
+static struct method panel_method(const struct plan *plan, const struct step *step, const struct facts *facts)
+{
+    struct method method = vector_method(facts, "FMA");
+    if (plan->tensors[step->input[0]].number == NUMBER_F16)
+        method.panels = few_panels(plan, step, facts, method.rows, 4, 16);
+    return method;
+}
+
 static size_t launch_panel(const struct plan *plan, const struct step *step, const struct facts *facts,
                            struct launch *out)
 {
-    const struct method method = vector_method(facts, "FMA");
+    const struct method method = panel_method(plan, step, facts);
     return launch_tiles(plan, step, facts, &method, out);
 }
 
-static size_t vector_candidates(const struct plan *plan, const struct step *step, const struct facts *facts,
-                                struct tuning *candidates)
+static size_t panel_candidates(const struct plan *plan, const struct step *step, const struct facts *facts,
+                               struct tuning *candidates)
 {
-    const struct method method = vector_method(facts, "");
+    const struct method method = panel_method(plan, step, facts);
     return tile_candidates(plan, step, &method, candidates);
 }
 
@@ -116,9 +138,16 @@ const struct variant MATMUL_PANEL = {.name = "panel",
                                      .obstacle = vector_obstacle,
                                      .fits = fits_pairs,
                                      .launch = launch_panel,
-                                     .candidates = vector_candidates};
+                                     .candidates = panel_candidates};
 
 /* ---- dot products of bf16 pairs ---- */
+
+static size_t dot_candidates(const struct plan *plan, const struct step *step, const struct facts *facts,
+                             struct tuning *candidates)
+{
+    const struct method method = vector_method(facts, "BF16_DOT");
+    return tile_candidates(plan, step, &method, candidates);
+}
 
 static size_t launch_dot(const struct plan *plan, const struct step *step, const struct facts *facts,
                          struct launch *out)
@@ -134,7 +163,7 @@ const struct variant MATMUL_BF16_DOT = {.name = "bf16_dot",
                                         .obstacle = dot_obstacle,
                                         .fits = fits_pairs,
                                         .launch = launch_dot,
-                                        .candidates = vector_candidates};
+                                        .candidates = dot_candidates};
 
 /* ---- AMX ---- */
 
@@ -145,15 +174,11 @@ static bool fits_amx(const struct plan *plan, const struct step *step, const str
     return plan->tensors[step->input[0]].cols % 32 == 0;
 }
 
-/* Two registers of rows. A tile's x goes from the core's first cache past several panels, but not so many that cores
- * would wait for the last tile. */
+/* Two registers of rows. A tile's x goes from the core's first cache past several panels. */
 static struct method amx_method(const struct plan *plan, const struct step *step, const struct facts *facts)
 {
-    const struct matmul_shape s = matmul_shape(plan, step);
-    struct method method = {.option = "AMX", .rows = 32, .panels = 8, .block_bytes = AMX_BLOCK};
-    const size_t tiles = size_ceil_div(s.rows, method.rows), panels = size_ceil_div(s.n, PANEL_VECTORS * 16);
-    while (method.panels > 1 && tiles * size_ceil_div(panels, method.panels) < 64 * facts->units)
-        method.panels /= 2;
+    struct method method = {.option = "AMX", .rows = 32, .block_bytes = AMX_BLOCK};
+    method.panels = few_panels(plan, step, facts, method.rows, 8, 64);
     return method;
 }
 
