@@ -57,6 +57,19 @@ static void test_bench(void **state)
     check_and_free(&output, "ms per image", NULL);
 }
 
+/* What looks into the device does so in every precision. */
+static void test_precisions(void **state)
+{
+    static const char *const PRECISIONS[] = {"bf16", "f16"};
+    device_or_skip(state);
+    for (size_t i = 0; i < COUNT(PRECISIONS); i++) {
+        struct output output = RUN(0, "-q", "-m", DIGITS, "--precision", PRECISIONS[i], "--verify", SIX);
+        check_and_free(&output, "every step is within tolerance", NULL);
+        output = RUN(0, "-q", "-m", DIGITS, "--precision", PRECISIONS[i], "--profile", SIX);
+        check_and_free(&output, "wall time of one run of 1 image (", NULL);
+    }
+}
+
 static void test_bench_in_json(void **state)
 {
     struct output output;
@@ -131,9 +144,13 @@ static void test_bench_model_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_profile),     cmocka_unit_test(test_profile_in_json),
-        cmocka_unit_test(test_bench),       cmocka_unit_test(test_bench_in_json),
-        cmocka_unit_test(test_bench_model), cmocka_unit_test(test_bench_model_refuses),
+        cmocka_unit_test(test_profile),
+        cmocka_unit_test(test_profile_in_json),
+        cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_bench_in_json),
+        cmocka_unit_test(test_precisions),
+        cmocka_unit_test(test_bench_model),
+        cmocka_unit_test(test_bench_model_refuses),
     };
     return device_exit_code(cmocka_run_group_tests(tests, device_set_up, device_tear_down));
 }

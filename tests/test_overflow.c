@@ -14,36 +14,38 @@
 
 struct edited {
     const char *what;
-    bool weights; /* they overflow themselves, not what is computed with them */
-    bool may_fit; /* where attention reads floats only, nothing overflows: then the answer must be right */
+    bool weights;   /* they overflow themselves, not what is computed with them */
+    bool may_fit;   /* where attention reads floats only, nothing overflows: then the answer must be right */
+    bool one_sided; /* see push_keys; else the answers are those of the digits model */
     struct {
         const char *name;
         float factor;
     } tensors[5];
 };
 
+#define QUERY LAYER "attention.attention.query."
+#define KEY   LAYER "attention.attention.key."
+#define VALUE LAYER "attention.attention.value."
+
 static const struct edited MODELS[] = {
-    {"normed",
-     false,
-     false,
-     {{LAYER "layernorm_before.weight", 0x1p17f},
-      {LAYER "layernorm_before.bias", 0x1p17f},
-      {LAYER "attention.attention.query.weight", 0x1p-17f},
-      {LAYER "attention.attention.key.weight", 0x1p-17f},
-      {LAYER "attention.attention.value.weight", 0x1p-17f}}},
-    {"keys", /* of Infinity softmax would make weights of 0 and 1 */
-     false,
-     true,
-     {{LAYER "attention.attention.key.weight", 0x1p15f},
-      {LAYER "attention.attention.key.bias", 0x1p15f},
-      {LAYER "attention.attention.query.weight", 0x1p-15f},
-      {LAYER "attention.attention.query.bias", 0x1p-15f}}},
-    {"weights",
-     true,
-     false,
-     {{LAYER "layernorm_after.weight", 0x1p-24f},
-      {LAYER "layernorm_after.bias", 0x1p-24f},
-      {LAYER "intermediate.dense.weight", 0x1p24f}}},
+    {.what = "normed",
+     .tensors = {{LAYER "layernorm_before.weight", 0x1p17f},
+                 {LAYER "layernorm_before.bias", 0x1p17f},
+                 {QUERY "weight", 0x1p-17f},
+                 {KEY "weight", 0x1p-17f},
+                 {VALUE "weight", 0x1p-17f}}},
+    {.what = "keys",
+     .may_fit = true,
+     .tensors = {{KEY "weight", 0x1p15f}, {KEY "bias", 0x1p15f}, {QUERY "weight", 0x1p-15f}, {QUERY "bias", 0x1p-15f}}},
+    {.what = "one side",
+     .may_fit = true,
+     .one_sided = true,
+     .tensors = {{KEY "weight", 1}, {KEY "bias", 1}, {QUERY "weight", 1}, {QUERY "bias", 1}}},
+    {.what = "weights",
+     .weights = true,
+     .tensors = {{LAYER "layernorm_after.weight", 0x1p-24f},
+                 {LAYER "layernorm_after.bias", 0x1p-24f},
+                 {LAYER "intermediate.dense.weight", 0x1p24f}}},
 };
 
 static void scale(struct item *item, float factor)
@@ -53,6 +55,26 @@ static void scale(struct item *item, float factor)
     for (size_t i = 0; i < item->bytes / sizeof *values; i++)
         values[i] *= factor;
     item->data = values;
+}
+
+/* A copy's numbers, which may be changed. */
+static float *values_of(struct edit *edit, const char *name)
+{
+    return (float *)(uintptr_t)edit_named(edit, name)->data;
+}
+
+/* The first channel of the first head: all queries have a very small negative number there, and about half of the keys
+ * one that f16 can not hold. As Infinity it would give these keys a weight of 0, and a wrong answer that looks right.
+ */
+static void push_keys(struct edit *edit)
+{
+    float *query = values_of(edit, QUERY "weight"), *key = values_of(edit, KEY "weight");
+    for (size_t i = 0; i < 64; i++) {
+        query[i] = 0;
+        key[i] *= 1000;
+    }
+    values_of(edit, QUERY "bias")[0] = -0x1p-20f;
+    values_of(edit, KEY "bias")[0] = 65520;
 }
 
 /* A new folder with the model. */
@@ -70,6 +92,8 @@ static void write_model(const struct edited *edited, char folder[PATH_SIZE])
     edit_start(&edit, &file);
     for (size_t i = 0; i < most && edited->tensors[i].name; i++)
         scale(edit_named(&edit, edited->tensors[i].name), edited->tensors[i].factor);
+    if (edited->one_sided)
+        push_keys(&edit);
     path_join(path, folder, "model.safetensors");
     edit_write(&edit, path, 0);
     for (size_t i = 0; i < most && edited->tensors[i].name; i++)
@@ -149,7 +173,8 @@ static void check_model(const struct edited *edited, vitcl_context *context)
     assert_ok(vitcl_model_create(&model, folder, NULL, &err), &err);
     ask_f32(context, digits, expected);
     ask_f32(context, model, logits);
-    assert_close(edited->what, logits, expected, CLASSES, EXACT);
+    if (!edited->one_sided)
+        assert_close(edited->what, logits, expected, CLASSES, EXACT);
     if (edited->weights) {
         assert_int_equal(vitcl_session_create(&session, context, model,
                                               &(vitcl_session_params){.precision = VITCL_PRECISION_F16}, &err),
@@ -157,7 +182,7 @@ static void check_model(const struct edited *edited, vitcl_context *context)
         assert_null(session);
         assert_contains(err.message, "block 1 fc1");
     } else {
-        check_runs(edited, context, model, expected);
+        check_runs(edited, context, model, logits);
     }
     vitcl_model_destroy(&model);
     vitcl_model_destroy(&digits);

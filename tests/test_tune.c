@@ -222,6 +222,18 @@ static void test_tuned_sessions_are_right(void **state)
     check_candidates(state, "vit/odd", VITCL_PRECISION_BF16, QUICK_TO_COMPILE);
 }
 
+static void test_tuned_f16(void **state)
+{
+    struct bench bench;
+    bench_open(&bench, state, MODEL);
+    bench.request.precision = VITCL_PRECISION_F16;
+    bench.request.variants = QUICK_TO_COMPILE;
+    skip_untunable(&bench);
+    assert_true(keep_candidate(&bench, 1) > 0);
+    check_session(&bench);
+    bench_close(&bench);
+}
+
 /* ---- a wrong candidate is not taken ---- */
 
 /* A matmul that, tuned, does nothing at all: nothing is faster. */
@@ -369,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_no_time),
         cmocka_unit_test(test_no_cache),
         cmocka_unit_test(test_tuned_sessions_are_right),
+        cmocka_unit_test(test_tuned_f16),
         cmocka_unit_test(test_wrong_candidate),
         cmocka_unit_test(test_damaged_files),
         cmocka_unit_test(test_foreign_tunings),
