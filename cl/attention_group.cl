@@ -75,6 +75,7 @@ static inline void find_scores(__local const struct tiles *tiles, int down, int 
 #pragma unroll
         for (int j = 0; j < COLUMNS; j++)
             score[r][j] = 0.0f;
+#pragma unroll 1
     for (int c = 0; c < VECTORS; c++) {
         float4 q[ROWS];
 #pragma unroll
@@ -165,6 +166,7 @@ static inline void add_key(__local const float4 *values, int across, const float
 
 static inline void add_values(__local const struct tiles *tiles, int down, int across, struct part *part)
 {
+#pragma unroll 1
     for (int n = 0; n < KEYS / 4; n++) {
         float weight[4][ROWS];
 #pragma unroll
@@ -242,7 +244,8 @@ struct block {
     int q_stride, kv_stride, context_stride; /* between rows */
 };
 
-static inline void attend(const struct block block, const struct bias *bias, float scale, __local struct tiles *tiles)
+/* As a call it would keep its variables in memory. */
+__attribute__((always_inline)) static inline void attend(const struct block block, const struct bias *bias, float scale, __local struct tiles *tiles)
 {
     const int down = get_local_id(0) / ACROSS, across = get_local_id(0) % ACROSS;
     struct part part;
@@ -301,15 +304,31 @@ static inline struct block block_of(__global const input_t *qkv, __global output
     return block;
 }
 
+/* Where ONLY is given, the program has one kernel alone: compilers take their time for each, and Oclgrind adds up the
+ * local memory of all. The numbers are those of enum form in host/ops/attention_group.c. */
+#ifdef ONLY
+#define HAS(form) (ONLY == form)
+#else
+#define HAS(form) 1
+#endif
+#define PLAIN       0
+#define BIASED      1
+#define MASKED      2
+#define POOL        3
+#define POOL_MASKED 4
+
 #define GROUP_KERNEL __kernel __attribute__((reqd_work_group_size(WORKERS, 1, 1))) void
 
+#if HAS(PLAIN)
 GROUP_KERNEL attention_group(__global const input_t *restrict qkv, __global output_t *restrict context, int T, int H,
                              float scale)
 {
     __local struct tiles tiles;
     attend(block_of(qkv, context, T, H, T), 0, scale, &tiles);
 }
+#endif
 
+#if HAS(BIASED)
 GROUP_KERNEL attention_group_biased(__global const input_t *restrict qkv, __global const float *restrict table,
                                     __global output_t *restrict context, int T, int H, float scale, int grid_height,
                                     int grid_width)
@@ -318,7 +337,9 @@ GROUP_KERNEL attention_group_biased(__global const input_t *restrict qkv, __glob
     const struct bias bias = {table, grid_height, grid_width, H, get_group_id(1)};
     attend(block_of(qkv, context, T, H, T), &bias, scale, &tiles);
 }
+#endif
 
+#if HAS(MASKED)
 /* Only the first lengths[image] keys count. */
 GROUP_KERNEL attention_group_masked(__global const input_t *restrict qkv, __global const float *restrict lengths,
                                     __global output_t *restrict context, int T, int H, float scale)
@@ -326,6 +347,7 @@ GROUP_KERNEL attention_group_masked(__global const input_t *restrict qkv, __glob
     __local struct tiles tiles;
     attend(block_of(qkv, context, T, H, (int)lengths[get_group_id(2)]), 0, scale, &tiles);
 }
+#endif
 
 /* One query q [D] for all images, as a pooling head asks it: context [B,D] over kv [B,T,2D], from token `first` on.
  * One work-group per head and image; what its other queries would be is zero, and goes nowhere. */
@@ -340,13 +362,16 @@ static inline struct block pool_block_of(__global const input_t *q, __global con
     return block;
 }
 
+#if HAS(POOL)
 GROUP_KERNEL attention_pool_group(__global const input_t *restrict q, __global const input_t *restrict kv,
                                   __global output_t *restrict context, int T, int first, int H, float scale)
 {
     __local struct tiles tiles;
     attend(pool_block_of(q, kv, context, T, first, H, T), 0, scale, &tiles);
 }
+#endif
 
+#if HAS(POOL_MASKED)
 GROUP_KERNEL attention_pool_group_masked(__global const input_t *restrict q, __global const input_t *restrict kv,
                                          __global const float *restrict lengths, __global output_t *restrict context,
                                          int T, int first, int H, float scale)
@@ -354,3 +379,4 @@ GROUP_KERNEL attention_pool_group_masked(__global const input_t *restrict q, __g
     __local struct tiles tiles;
     attend(pool_block_of(q, kv, context, T, first, H, (int)lengths[get_group_id(1)]), 0, scale, &tiles);
 }
+#endif

@@ -220,6 +220,7 @@ static void test_tuned_sessions_are_right(void **state)
     check_candidates(state, MODEL, VITCL_PRECISION_F32, NULL);
     check_candidates(state, "models/beit", VITCL_PRECISION_BF16, QUICK_TO_COMPILE);
     check_candidates(state, "vit/odd", VITCL_PRECISION_BF16, QUICK_TO_COMPILE);
+    check_candidates(state, "vit/odd", VITCL_PRECISION_F32, "attention=group,matmul=portable");
 }
 
 static void test_tuned_f16(void **state)

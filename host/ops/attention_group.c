@@ -5,11 +5,14 @@
 #include "ops/attention_internal.h"
 
 /* As in cl/attention_group.cl. */
-#define ACROSS   8
-#define DOWN     16
-#define WORKERS  (DOWN * ACROSS)
-#define KEYS     (4 * ACROSS) /* at a time, for each vector of keys that a work-item has */
-#define MAX_ROWS 4
+#define ACROSS  8
+#define DOWN    16
+#define WORKERS (DOWN * ACROSS)
+#define KEYS    (4 * ACROSS) /* at a time, for each vector of keys that a work-item has */
+
+/* Queries of a work-item. Of heads of 64 numbers Intel's compiler for Xe HPC keeps 2, but not 4 in registers. */
+#define SAFE_ROWS 2
+#define MAX_ROWS  4
 
 /* What OpenCL promises of every device; where local memory lies elsewhere, more of it is no gain. */
 #define LEAST_LOCAL_MEMORY ((size_t)32 << 10)
@@ -36,7 +39,7 @@ static size_t group_count(const struct geometry *g, size_t rows)
 static size_t rows_of(const struct geometry *g, const struct facts *facts)
 {
     size_t rows = 1;
-    while (rows < MAX_ROWS && group_count(g, 2 * rows) >= facts->units &&
+    while (rows < SAFE_ROWS && group_count(g, 2 * rows) >= facts->units &&
            2 * tile_bytes(g->head_size, 2 * rows, 1) <= room(facts))
         rows *= 2;
     return rows;
@@ -55,14 +58,20 @@ static bool fits(const struct plan *plan, const struct step *step, const struct 
     return tile_bytes(plan->geometry.head_size, 1, 1) <= room(facts);
 }
 
-static struct launch make_group_launch(const char *kernel, const struct geometry *g, const struct facts *facts,
-                                       size_t rows, size_t key_vectors, const size_t groups[3])
+/* The kernels, in the numbers of cl/attention_group.cl. */
+enum form { FORM_PLAIN, FORM_BIASED, FORM_MASKED, FORM_POOL, FORM_POOL_MASKED };
+static const char *const KERNELS[] = {"attention_group", "attention_group_biased", "attention_group_masked",
+                                      "attention_pool_group", "attention_pool_group_masked"};
+
+static struct launch make_group_launch(enum form form, const struct geometry *g, const struct facts *facts, size_t rows,
+                                       size_t key_vectors, const size_t groups[3])
 {
-    struct launch launch =
-        make_launch("attention_group", kernel, facts, WORKERS, (size_t[]){groups[0] * WORKERS, groups[1], groups[2]});
+    struct launch launch = make_launch("attention_group", KERNELS[form], facts, WORKERS,
+                                       (size_t[]){groups[0] * WORKERS, groups[1], groups[2]});
     add_option(&launch, "HEAD_SIZE", g->head_size);
     add_option(&launch, "ROWS", rows);
     add_option(&launch, "KEY_VECTORS", key_vectors);
+    add_option(&launch, "ONLY", form);
     return launch;
 }
 
@@ -71,11 +80,11 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
 {
     const struct geometry *g = &plan->geometry;
     const bool biased = step->weight[0] != NO_TENSOR, masked = step->input[1] != NO_TENSOR;
-    const char *kernel = biased ? "attention_group_biased" : masked ? "attention_group_masked" : "attention_group";
+    const enum form form = biased ? FORM_BIASED : masked ? FORM_MASKED : FORM_PLAIN;
     const size_t rows = step->tuning.tile ? step->tuning.tile / DOWN : rows_of(g, facts);
     const size_t key_vectors = step->tuning.block ? step->tuning.block / KEYS : 1;
 
-    out[0] = make_group_launch(kernel, g, facts, rows, key_vectors,
+    out[0] = make_group_launch(form, g, facts, rows, key_vectors,
                                (size_t[]){size_ceil_div(g->tokens, DOWN * rows), g->heads, g->batch});
     add_arg(&out[0], arg_tensor(step->input[0]));
     if (biased || masked)
@@ -123,8 +132,8 @@ static size_t launch_pool(const struct plan *plan, const struct step *step, cons
 {
     const struct geometry *g = &plan->geometry;
     const bool masked = step->input[1] != NO_TENSOR;
-    out[0] = make_group_launch(masked ? "attention_pool_group_masked" : "attention_pool_group", g, facts, 1, 1,
-                               (size_t[]){g->heads, g->batch, 1});
+    out[0] =
+        make_group_launch(masked ? FORM_POOL_MASKED : FORM_POOL, g, facts, 1, 1, (size_t[]){g->heads, g->batch, 1});
     add_arg(&out[0], arg_tensor(step->weight[0]));
     add_arg(&out[0], arg_tensor(step->input[0]));
     if (masked)
