@@ -63,7 +63,9 @@ static void test_null_arguments(void **state)
     assert_refused(vitcl_plan_describe(NULL, NULL, NULL, &text, &error), &error);
     assert_refused(vitcl_plan_describe(NULL, model, NULL, NULL, &error), &error);
     assert_refused(vitcl_choose_batch(NULL, model, NULL, &count, &error), &error); /* the reference gains nothing */
-    assert_refused(vitcl_tune(NULL, model, NULL, 1, NULL, NULL, &error), &error);  /* the reference has no variants */
+    assert_refused(vitcl_kernels_write(NULL, NULL, "folder", &error), &error);
+    assert_refused(vitcl_kernels_write(model, NULL, NULL, &error), &error);
+    assert_refused(vitcl_tune(NULL, model, NULL, 1, NULL, NULL, &error), &error); /* the reference has no variants */
     assert_int_equal(vitcl_model_create(&no_model, NULL, NULL, NULL), VITCL_ERROR_ARGUMENT); /* error may be NULL */
     vitcl_session_destroy(&session);
     vitcl_model_destroy(&model);

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "device/cache.h"
 #include "device/device.h"
+#include "device/program.h"
 #include "device/select.h"
 
 /* A file of cl/ compiled with some options. */
@@ -37,6 +38,7 @@ struct device {
     char *prebuilt;          /* the folder, or with prebuilt_file the file, of programs; NULL: they are compiled here */
     bool prebuilt_file;
     cl_program whole; /* the binary that has all programs of the newest session; NULL: there is none */
+    char whole_name[PROGRAM_NAME_SIZE];
 };
 
 struct buffer {

@@ -5,6 +5,7 @@
 #include "device/program.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -103,31 +104,42 @@ static vitcl_status load_program(struct device *device, const char *path, cl_pro
     return status;
 }
 
-vitcl_status prebuilt_load_whole(struct device *device, const char *name, vitcl_error *err)
+/* Checks that a file is the one that has all programs; name NULL: none could have them. */
+static vitcl_status check_file(const char *path, const char *name, vitcl_error *err)
 {
-    char *path = NULL;
-    vitcl_status status = VITCL_OK;
-    if (device->whole)
-        clReleaseProgram(device->whole);
-    device->whole = NULL;
-    if (!device->prebuilt_file) {
-        path = name ? find_binary(device, name) : NULL;
-        if (path)
-            status = load_program(device, path, &device->whole, err);
-        free(path);
-        return status;
-    }
     if (!name)
         return fail(err, VITCL_ERROR_UNSUPPORTED,
                     "%s: one file can not hold this model's kernels, some of which are needed twice, with different "
                     "options: name a folder of binaries, or use --precision f32",
-                    device->prebuilt);
-    if (!is_called(device->prebuilt, name))
+                    path);
+    if (!is_called(path, name))
         return fail(err, VITCL_ERROR_ARGUMENT,
                     "%s: not made for this model by this version of vitcl, whose kernels are in %s.cl: the binary must "
                     "have that name. vitcl_run --kernels-out DIR -m MODEL writes the source",
-                    device->prebuilt, name);
-    return load_program(device, device->prebuilt, &device->whole, err);
+                    path, name);
+    return VITCL_OK;
+}
+
+vitcl_status prebuilt_load_whole(struct device *device, const char *name, vitcl_error *err)
+{
+    char *path = NULL;
+    vitcl_status status = VITCL_OK;
+    if (device->whole && name && strcmp(device->whole_name, name) == 0)
+        return VITCL_OK; /* loading it again would program a board again */
+    if (device->whole)
+        clReleaseProgram(device->whole);
+    device->whole = NULL;
+    if (device->prebuilt_file)
+        TRY(check_file(device->prebuilt, name, err));
+    else if (name)
+        path = find_binary(device, name);
+    if (device->prebuilt_file || path) {
+        TRY(load_program(device, path ? path : device->prebuilt, &device->whole, err));
+        snprintf(device->whole_name, sizeof device->whole_name, "%s", name);
+    }
+done:
+    free(path);
+    return status;
 }
 
 static vitcl_status fail_missing(const struct device *device, const char *stem, const char *options, const char *name,

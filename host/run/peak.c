@@ -87,6 +87,10 @@ vitcl_status peak_measure(struct device *device, vitcl_peak *peak, vitcl_error *
 {
     vitcl_status status;
     *peak = (vitcl_peak){0};
+    if (!device_facts(device)->has_compiler)
+        return fail(err, VITCL_ERROR_UNSUPPORTED,
+                    "the peak of %s can not be measured: the kernels for that are not compiled beforehand",
+                    device_description(device));
     log_line(device_log(device), VITCL_LOG_PROGRESS, "measuring the peak of %s", device_description(device));
     TRY(measure_fma(device, &peak->flops, err));
     TRY(measure_copy(device, &peak->bytes, err));

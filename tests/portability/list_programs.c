@@ -32,6 +32,9 @@ static const struct class CLASSES[] = {
     {"gpu64k", {.max_work_group = 1024, .local_memory = 64 * KB, .vector_width = 1}},
     {"small64k", {.max_work_group = 256, .local_memory = 64 * KB, .vector_width = 1}},
     {"small32k", {.max_work_group = 256, .local_memory = 32 * KB, .vector_width = 4}},
+    {"mma48k", {.max_work_group = 1024, .local_memory = 48 * KB, .vector_width = 1, .matrix = MATRIX_MMA}},
+    {"mfma64k", {.max_work_group = 256, .local_memory = 64 * KB, .vector_width = 1, .matrix = MATRIX_MFMA}},
+    {"wmma64k", {.max_work_group = 256, .local_memory = 64 * KB, .vector_width = 1, .matrix = MATRIX_WMMA}},
     {"offline", {.max_work_group = 1024, .local_memory = 16 * KB, .vector_width = 1}},
 };
 
@@ -236,7 +239,7 @@ static void add_class(const struct request *request, size_t class)
 
 static void add_all(void)
 {
-    static const vitcl_precision PRECISIONS[] = {VITCL_PRECISION_F32, VITCL_PRECISION_BF16};
+    static const vitcl_precision PRECISIONS[] = {VITCL_PRECISION_F32, VITCL_PRECISION_BF16, VITCL_PRECISION_F16};
     static const size_t BATCHES[] = {1, 32};
     for (size_t s = 0; s < COUNT(SHAPES); s++)
         for (size_t p = 0; p < COUNT(PRECISIONS); p++)
