@@ -210,9 +210,10 @@ static inline vushort vto_bf16(vfloat x)
 #endif
 }
 
-/* Asks for the cache line at a __global address, if the compiler can say so: what its own prefetcher brings too late,
- * because memory is far or the loop short. (PoCL's prefetch() does nothing.) */
-#ifdef __has_builtin
+/* Asks for the cache line at a __global address, where the compiler makes instructions of a CPU and can say so: what its
+ * own prefetcher brings too late, because memory is far or the loop short. (PoCL's prefetch() does nothing; and what
+ * goes through SPIR-V has no word for it: Mesa's translator ends the process.) */
+#if defined(__has_builtin) && (defined(__x86_64__) || defined(__aarch64__))
 #if __has_builtin(__builtin_prefetch)
 #define fetch_line(at) __builtin_prefetch((const void *)(size_t)(at))
 #endif
