@@ -7,6 +7,7 @@
 #include "session_run.h"
 
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -185,8 +186,32 @@ static void test_empty(void **state)
     check_damage(state, empty);
 }
 
+/* Mesa's rusticl 22.3 ends the process that brings it no program: found out with another process than this. */
+static void skip_where_driver_aborts(void **state)
+{
+    const char *const argv[] = {VITCL_RUN, "-m", FIXTURES "/digits", FIXTURES "/digits/images/000_six.png", NULL};
+    struct bench bench = bench_open(state);
+    char cache[PATH_SIZE + 20];
+    int code = 0;
+    snprintf(cache, sizeof cache, "VITCL_CACHE_DIR=%s", bench.folder);
+    for (int i = 0; i < 2; i++) {
+        struct output output;
+        program_run(&output, argv, (const char *const[]){cache, NULL}, NULL);
+        code = output.code;
+        output_free(&output);
+        each_program(&bench, replace_content);
+    }
+    bench_close(&bench);
+    if (code >= 128) {
+        print_message("SKIP: the driver ends a process that brings it a binary which is no program\n");
+        skip();
+    }
+    assert_int_equal(code, 0);
+}
+
 static void test_driver_refuses(void **state)
 {
+    skip_where_driver_aborts(state);
     check_damage(state, replace_content);
 }
 
