@@ -141,7 +141,14 @@ static inline void finish(float4 sums[WORK_ROWS][WORK_COLUMNS / 4], __local floa
     }
 }
 
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
+/* Of so small a work-item Intel's compiler runs 32 side by side on some devices, and has too few registers for them. */
+#if defined(cl_intel_required_subgroup_size) && WORK_ROWS * WORK_COLUMNS <= 16
+#define SIDE_BY_SIDE __attribute__((intel_reqd_sub_group_size(16)))
+#else
+#define SIDE_BY_SIDE
+#endif
+
+__kernel SIDE_BY_SIDE __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 matmul_tile(__global const input_t *restrict x, __global const input_t *restrict w, __global const float *restrict bias,
             __global output_t *restrict y, int rows, int N, int K, int activation)
 {
