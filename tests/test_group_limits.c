@@ -1,8 +1,7 @@
 /* test_group_limits.c - a kernel may allow smaller work-groups than its device, or take more local memory than there
  * is: then the step is laid out in smaller tiles, else in another variant, and only what was asked for by name fails.
  * The device claims to be a GPU here, and what it says of the kernel matmul_tile is made up (the linker puts the
- * functions
- * __wrap_* in the place of those in host/device/program.c).
+ * functions __wrap_* in the place of those in host/device/program.c).
  */
 #include "run/executor.h"
 #include "run/verify.h"

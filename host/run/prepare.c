@@ -158,7 +158,11 @@ vitcl_status prepare_step(struct executor *e, const struct step *step, struct fa
                           size_t *count, vitcl_error *err)
 {
     struct launch launches[MAX_LAUNCHES] = {0};
+    const char *obstacle = step->variant->obstacle ? step->variant->obstacle(facts) : NULL;
 
+    if (obstacle) /* since an earlier kernel had a limit */
+        return fail(err, VITCL_ERROR_OPENCL, "%s: %s=%s can not run here: %s", step->label, plan_op_name(step->op),
+                    step->variant_name, obstacle);
     *count = step_launches(e->plan, step, facts, launches);
     for (size_t i = 0; i < *count; i++) {
         vitcl_status status;
