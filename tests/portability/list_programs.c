@@ -237,13 +237,12 @@ static void add_class(const struct request *request, size_t class)
         }
 }
 
-/* Of 16-bit numbers the programs of ViT-B/16 and BEiT's and NaFlex's attention must do: other widths differ in as little
- * as they do in floats. */
+/* Of 16-bit numbers the programs of ViT-B/16 and BEiT's and NaFlex's attention must do: other widths differ in as
+ * little as they do in floats. */
 static bool is_listed(const struct shape *shape, vitcl_precision precision)
 {
-    return precision == VITCL_PRECISION_F32 ||
-           (shape->width == 768 && !(shape->features & ROTARY) &&
-            (precision == VITCL_PRECISION_BF16 || shape->features == 0));
+    return precision == VITCL_PRECISION_F32 || (shape->width == 768 && !(shape->features & ROTARY) &&
+                                                (precision == VITCL_PRECISION_BF16 || shape->features == 0));
 }
 
 static void add_all(void)
