@@ -98,18 +98,26 @@ static void draw_inputs(struct suite *suite, const struct plan *plan, const stru
     }
 }
 
-/* Runs the step on the device; `after` becomes the arena as the step leaves it. */
-static void run_on_device(struct suite *suite, const struct plan *plan, int arena, const float *before, float *after)
+/* Runs the step on the device; `after` becomes the arena as the step leaves it. false: its kernel allows only groups
+ * that are too small for it. */
+static bool run_on_device(struct suite *suite, const struct plan *plan, int arena, const float *before, float *after)
 {
     struct executor *executor;
     struct facts facts = *device_facts(suite->device);
     vitcl_error err;
-    assert_ok(executor_create(&executor, suite->device, plan, &facts, &err), &err);
+    vitcl_status status = executor_create(&executor, suite->device, plan, &facts, &err);
+    const char *(*obstacle)(const struct facts *) = plan->steps[0].variant->obstacle;
+    if (status != VITCL_OK && obstacle && obstacle(&facts)) {
+        executor_destroy(&executor);
+        return false;
+    }
+    assert_ok(status, &err);
     assert_ok(buffer_write(executor_buffer(executor, arena), before, plan->arena_bytes, &err), &err);
     assert_ok(executor_enqueue(executor, &err), &err);
     assert_ok(buffer_read(executor_buffer(executor, arena), after, plan->arena_bytes, &err), &err);
     assert_ok(device_finish(suite->device, &err), &err);
     executor_destroy(&executor);
+    return true;
 }
 
 /* NaN in both, which is right, becomes 0; there must be some. */
@@ -167,7 +175,7 @@ static void round_narrow(const struct tensor *tensor, float *values)
         values[i] = number_round(tensor->number, values[i]);
 }
 
-/* The deviation of a plan's step on the device; fails where anything else was written. */
+/* The deviation of a plan's step on the device, or -1 where it can not run; fails where anything else was written. */
 static double run_step(struct suite *suite, struct plan *plan, const struct job *job)
 {
     struct reference reference;
@@ -175,7 +183,7 @@ static double run_step(struct suite *suite, struct plan *plan, const struct job 
     int arena = spread_out(plan, device_facts(suite->device)->buffer_align);
     float *before = allocate(plan->arena_bytes, 1), *after = allocate(plan->arena_bytes, 1);
     const struct tensor *input = &plan->tensors[plan->steps[0].input[0]];
-    double deviation;
+    double deviation = -1;
 
     draw_inputs(suite, plan, job, before);
     assert_ok(reference_create(&reference, plan, &err), &err);
@@ -185,8 +193,10 @@ static double run_step(struct suite *suite, struct plan *plan, const struct job 
         store_narrow(input, place_of(before, input));
     }
     reference_run(&reference);
-    run_on_device(suite, plan, arena, before, after);
-    deviation = compare(plan, &reference, job, before, after);
+    if (run_on_device(suite, plan, arena, before, after))
+        deviation = compare(plan, &reference, job, before, after);
+    else
+        memcpy(after, before, plan->arena_bytes);
     if (memcmp(before, after, plan->arena_bytes) != 0)
         fail_msg("%s writes outside its output", plan->steps[0].variant_name);
     reference_destroy(&reference);
@@ -238,7 +248,7 @@ static void run_variant(struct suite *suite, const struct job *job, size_t v)
         if (!(deviation <= job->tolerance))
             fail_job(job, &plan, deviation);
         *largest = deviation > *largest ? deviation : *largest;
-        suite->jobs[v]++;
+        suite->jobs[v] += deviation >= 0;
     }
     for (size_t w = 0; w < STEP_WEIGHTS; w++)
         free((void *)(uintptr_t)entries[w].data);
@@ -288,8 +298,9 @@ void suite_report(const struct suite *suite)
 {
     for (size_t v = 0; v < MAX_VARIANTS && operation_of(suite->op)->variants[v]; v++) {
         const char *name = operation_of(suite->op)->variants[v]->name, *why = obstacle(suite, v);
-        if (why && !suite->jobs[v])
-            print_message("SKIP: %s=%s: %s\n", plan_op_name(suite->op), name, why);
+        if (!suite->jobs[v])
+            print_message("SKIP: %s=%s: %s\n", plan_op_name(suite->op), name,
+                          why ? why : "it fits none of the jobs, or its kernel allows smaller groups only");
         else
             print_message("%s=%s: %zu jobs, largest deviation %.2g, in 16 bits %.2g\n", plan_op_name(suite->op), name,
                           suite->jobs[v], suite->largest[v], suite->largest_narrow[v]);
