@@ -149,6 +149,40 @@ static void test_large_heads(void **state)
         }
 }
 
+/* Why a step of matmul has its variant: it was asked for only where it is what runs. */
+static void test_reasons(void **state)
+{
+    static const struct {
+        const char *overrides;
+        vitcl_precision precision;
+        size_t width; /* of one head; mma takes multiples of 8 */
+        const char *variant, *reason;
+    } rows[] = {
+        {NULL, VITCL_PRECISION_F32, 64, "panel", "a CPU with vectors: "},
+        {"matmul=tile", VITCL_PRECISION_F32, 64, "tile", "asked for"},
+        {"matmul=mma", VITCL_PRECISION_BF16, 64, "mma", "asked for"},
+        {"matmul=mma", VITCL_PRECISION_BF16, 66, "panel", "the first that multiplies bf16 here"},
+        {"matmul=mma", VITCL_PRECISION_F16, 66, "panel", "the first that reads f16 here"},
+        {"matmul=mma", VITCL_PRECISION_F32, 64, "panel", "a CPU with vectors: "},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct model model;
+        struct plan plan;
+        size_t s = 0;
+        make_model(&model, 32, 4, rows[i].width, 1, 1, 64, 10);
+        build(&plan, &model, 1, VITCL_OUTPUT_LOGITS);
+        plan.precision = rows[i].precision;
+        assert_int_equal(ops_select(&plan, &VECTOR_CPU, rows[i].overrides, NULL), VITCL_OK);
+        while (strcmp(plan.steps[s].label, "block 0 qkv") != 0)
+            s++;
+        assert_string_equal(plan.steps[s].variant_name, rows[i].variant);
+        assert_ptr_equal(strstr(plan.steps[s].reason, rows[i].reason), plan.steps[s].reason);
+        plan_free(&plan);
+        free_model(&model);
+    }
+}
+
 /* The first matmul's launch in ViT-B/16. */
 static struct launch matmul_launch(const struct facts *facts, size_t batch, vitcl_precision precision,
                                    const char *overrides, const char *variant)
@@ -320,9 +354,9 @@ static void test_unknown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unasked), cmocka_unit_test(test_group_sizes),  cmocka_unit_test(test_large_heads),
-        cmocka_unit_test(test_tiles),   cmocka_unit_test(test_matrix_units), cmocka_unit_test(test_asked_for),
-        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_unasked),     cmocka_unit_test(test_reasons), cmocka_unit_test(test_group_sizes),
+        cmocka_unit_test(test_large_heads), cmocka_unit_test(test_tiles),   cmocka_unit_test(test_matrix_units),
+        cmocka_unit_test(test_asked_for),   cmocka_unit_test(test_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

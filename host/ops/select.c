@@ -115,7 +115,6 @@ static void choose(const struct plan *plan, const struct facts *facts, const str
 {
     const enum number number = number_of_precision(plan->precision);
     choice->plain = choice->narrow = choice->forced;
-    choice->reason = "asked for";
     if (choice->forced && !numbers_have(choice->forced->reads, number))
         choice->narrow = NULL;
     if (!choice->forced)
@@ -189,13 +188,20 @@ static void give_types(struct plan *plan, const struct choice choices[OP_COUNT],
     }
 }
 
+static const char *reason_for(const struct choice *choice, const struct variant *variant, enum number number)
+{
+    if (variant == choice->forced)
+        return "asked for";
+    if (number != NUMBER_F32)
+        return number == NUMBER_F16 ? "the first that reads f16 here" : "the first that multiplies bf16 here";
+    return variant == choice->plain ? choice->reason : "the first that fits";
+}
+
 static void give_variant(struct plan *plan, struct step *step, const struct choice *choice, const struct facts *facts)
 {
     const enum number number = plan->tensors[step->input[0]].number;
     const struct variant *variant = variant_for(plan, step, choice, facts, number);
-    step->reason = choice->reason;
-    if (number != NUMBER_F32 && !choice->forced)
-        step->reason = number == NUMBER_F16 ? "the first that reads f16 here" : "the first that multiplies bf16 here";
+    step->reason = reason_for(choice, variant, number);
     step->variant = variant;
     step->variant_name = variant->name;
     if (step->weight[0] != NO_TENSOR)
