@@ -31,8 +31,8 @@ static struct output call(int code, const char *const *changes, const char *cons
 
 static void kernels_out(const char *folder, const char *model)
 {
-    struct output output =
-        call(0, (const char *const[]){NO_DRIVER, NULL}, ARGUMENTS(VITCL_RUN, "-m", model, "--kernels-out", folder));
+    struct output output = call(0, (const char *const[]){NO_DRIVER, NULL},
+                                ARGUMENTS(VITCL_RUN, "-m", model, "-b", "auto", "--kernels-out", folder));
     assert_contains(output.out, folder);
     output_free(&output);
 }

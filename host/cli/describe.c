@@ -98,7 +98,7 @@ int print_plan(const struct options *options, vitcl_context *context, const vitc
 int write_kernels(const struct options *options, const vitcl_model *model)
 {
     vitcl_error error;
-    const vitcl_session_params params = {.batch_size = options->batch_size, .precision = options->precision};
+    const vitcl_session_params params = {.precision = options->precision}; /* kernels serve every batch */
     if (vitcl_kernels_write(model, &params, options->kernels_out, &error) != VITCL_OK)
         return complain(&error);
     printf("written to %s: manifest.json lists the files\n", options->kernels_out);

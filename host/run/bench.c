@@ -117,12 +117,26 @@ static vitcl_status run_batch(void *bench, vitcl_error *err)
     return answer(b, 0, b->found, err);
 }
 
+/* Before minutes are spent on its images one by one. */
+static vitcl_status check_batch(struct device *device, const struct request *request, vitcl_error *err)
+{
+    const struct facts *facts = session_facts(device, request);
+    struct plan plan;
+    vitcl_status status = plan_for(&plan, request, facts, err);
+    if (status != VITCL_OK)
+        return status;
+    status = check_fit(&plan, request, facts, err);
+    plan_free(&plan);
+    return status;
+}
+
 vitcl_status bench_request(struct device *device, const struct request *request, double seconds, vitcl_timing *timing,
                            vitcl_error *err)
 {
     vitcl_status status;
     struct bench b = {.images = request->batch};
 
+    TRY(check_batch(device, request, err));
     TRY(find_expected(&b, device, request, err));
     if (b.images > 1) {
         session_destroy(&b.session); /* its weights need not be there twice */
