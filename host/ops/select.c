@@ -82,8 +82,7 @@ static vitcl_status check_index_range(const struct plan *plan, vitcl_error *err)
     for (size_t t = 0; t < plan->tensor_count; t++) {
         const struct tensor *tensor = &plan->tensors[t];
         if (tensor->bytes / sizeof(float) > INT_MAX)
-            return fail(err, VITCL_ERROR_MEMORY,
-                        "%s: %zu bytes are more than one kernel can address; use a smaller batch (-b) than %zu",
+            return fail(err, VITCL_ERROR_MEMORY, "%s has %zu bytes in a batch of %zu, more than a kernel can address",
                         tensor->name, tensor->bytes, plan->geometry.batch);
     }
     return VITCL_OK;
