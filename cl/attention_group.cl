@@ -245,7 +245,8 @@ struct block {
 };
 
 /* As a call it would keep its variables in memory. */
-__attribute__((always_inline)) static inline void attend(const struct block block, const struct bias *bias, float scale, __local struct tiles *tiles)
+__attribute__((always_inline)) static inline void attend(const struct block block, const struct bias *bias, float scale,
+                                                         __local struct tiles *tiles)
 {
     const int down = get_local_id(0) / ACROSS, across = get_local_id(0) % ACROSS;
     struct part part;

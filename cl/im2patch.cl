@@ -21,8 +21,9 @@ __kernel GROUP(16) void im2patch(__global const float *restrict pixels, __global
 }
 
 /* The same with one work-item per number: neighbours touch neighbouring numbers, as GPUs like it. */
-__kernel void im2patch_numbers(__global const float *pixels, __global output_t *patches, int image_height,
-                               int image_width, int patch_height, int patch_width, int grid_height, int grid_width)
+__kernel GROUP(64) void im2patch_numbers(__global const float *restrict pixels, __global output_t *restrict patches,
+                                         int image_height, int image_width, int patch_height, int patch_width,
+                                         int grid_height, int grid_width)
 {
     const int i = get_global_id(0), patch = get_global_id(1), image = get_global_id(2);
     const int columns = 3 * patch_height * patch_width, line = i / patch_width;

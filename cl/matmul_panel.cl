@@ -135,8 +135,8 @@ static inline vfloat multiply_add(vuint x, vuint w, vfloat sum)
         vfloat left[ROWS], right[ROWS];                                                                                \
         _Pragma("unroll") for (int r = 0; r < ROWS; r++)                                                               \
         {                                                                                                              \
-            left[r] = first ? (vfloat)(0.0f) : load_vector(2 * r, sums);                                                         \
-            right[r] = first ? (vfloat)(0.0f) : load_vector(2 * r + 1, sums);                                                    \
+            left[r] = first ? (vfloat)(0.0f) : load_vector(2 * r, sums);                                               \
+            right[r] = first ? (vfloat)(0.0f) : load_vector(2 * r + 1, sums);                                          \
         }                                                                                                              \
         for (int k = 0; k < steps; k++) {                                                                              \
             const factor_t w_left = load_w(2 * k, w), w_right = load_w(2 * k + 1, w);                                  \

@@ -63,8 +63,8 @@ static inline void layer_norm(const float x[VALUES], __global const float *weigh
 
 #define GROUP_KERNEL __kernel __attribute__((reqd_work_group_size(WORKERS, 1, 1))) void
 
-GROUP_KERNEL norm_group(__global const float *x, __global const float *weight, __global const float *bias,
-                        __global output_t *normed, int D, float eps)
+GROUP_KERNEL norm_group(__global const float *restrict x, __global const float *restrict weight,
+                        __global const float *restrict bias, __global output_t *restrict normed, int D, float eps)
 {
     __local struct sums sums;
     const int row = get_group_id(0) * D;
@@ -74,9 +74,9 @@ GROUP_KERNEL norm_group(__global const float *x, __global const float *weight, _
 }
 
 /* sum may be x itself. */
-GROUP_KERNEL residual_norm_group(__global const float *x, __global const float *y, __global const float *weight,
-                                 __global const float *bias, __global output_t *normed, __global float *sum, int D,
-                                 float eps)
+GROUP_KERNEL residual_norm_group(__global const float *x, __global const float *restrict y,
+                                 __global const float *restrict weight, __global const float *restrict bias,
+                                 __global output_t *restrict normed, __global float *sum, int D, float eps)
 {
     __local struct sums sums;
     const int row = get_group_id(0) * D;
@@ -95,9 +95,9 @@ GROUP_KERNEL residual_norm_group(__global const float *x, __global const float *
 
 /* LayerNorm of each head's query and key on its own: qkv [rows,3,H,d] -> normed, of the same shape, which may be qkv
  * itself. One work-group per head of a query, key or value. */
-GROUP_KERNEL qk_norm_group(__global const float *qkv, __global const float *q_weight, __global const float *q_bias,
-                           __global const float *k_weight, __global const float *k_bias, __global output_t *normed,
-                           int H, int d, float eps)
+GROUP_KERNEL qk_norm_group(__global const float *qkv, __global const float *restrict q_weight,
+                           __global const float *restrict q_bias, __global const float *restrict k_weight,
+                           __global const float *restrict k_bias, __global output_t *normed, int H, int d, float eps)
 {
     __local struct sums sums;
     const int head = get_group_id(0), first = (get_group_id(1) * 3 * H + head) * d;

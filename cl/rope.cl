@@ -55,8 +55,8 @@ __kernel GROUP(64) void rope(__global const float *qkv, __global const float *re
 }
 
 /* The same with one work-item per pair: neighbours touch neighbouring numbers, as GPUs like it. */
-__kernel void rope_pairs(__global const float *qkv, __global const float *table, __global float *rotated, int T, int H,
-                         int d, int P, int apart)
+__kernel GROUP(64) void rope_pairs(__global const float *qkv, __global const float *restrict table,
+                                   __global float *rotated, int T, int H, int d, int P, int apart)
 {
     const int pair = get_global_id(0), token = get_global_id(1), image = get_global_id(2);
     const int half_size = d / 2, head = pair / half_size, i = pair % half_size;
