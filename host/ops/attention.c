@@ -78,24 +78,32 @@ static void reference(const struct plan *plan, const struct step *step, float *c
     }
 }
 
+void add_attention_args(const struct plan *plan, const struct step *step, size_t own, struct launch *launch)
+{
+    const struct geometry *g = &plan->geometry;
+    const bool biased = step->weight[0] != NO_TENSOR, masked = step->input[1] != NO_TENSOR;
+    add_arg(launch, arg_tensor(step->input[0]));
+    if (biased || masked)
+        add_arg(launch, arg_tensor(biased ? step->weight[0] : step->input[1]));
+    add_arg(launch, arg_tensor(step->output[0]));
+    add_arg(launch, arg_int(g->tokens));
+    add_arg(launch, arg_int(g->heads));
+    if (own)
+        add_arg(launch, arg_int(own));
+    add_arg(launch, arg_float(attention_scale(g->head_size)));
+    if (biased) {
+        add_arg(launch, arg_int(g->grid_height));
+        add_arg(launch, arg_int(g->grid_width));
+    }
+}
+
 static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
 {
     const struct geometry *g = &plan->geometry;
     const bool biased = step->weight[0] != NO_TENSOR, masked = step->input[1] != NO_TENSOR;
     const char *kernel = biased ? "attention_biased" : masked ? "attention_masked" : "attention";
     out[0] = make_launch("attention", kernel, facts, 16, (size_t[]){g->tokens, g->heads, g->batch});
-    add_arg(out, arg_tensor(step->input[0]));
-    if (biased || masked)
-        add_arg(out, arg_tensor(biased ? step->weight[0] : step->input[1]));
-    add_arg(out, arg_tensor(step->output[0]));
-    add_arg(out, arg_int(g->tokens));
-    add_arg(out, arg_int(g->heads));
-    add_arg(out, arg_int(g->head_size));
-    add_arg(out, arg_float(attention_scale(g->head_size)));
-    if (biased) {
-        add_arg(out, arg_int(g->grid_height));
-        add_arg(out, arg_int(g->grid_width));
-    }
+    add_attention_args(plan, step, g->head_size, &out[0]);
     return 1;
 }
 

@@ -42,18 +42,7 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
     add_option(&out[0], "HEAD_SIZE", g->head_size);
     add_option(&out[0], "KEY_TILE", key_tile);
     add_option(&out[0], "VALUE_TILE", largest_divisor(g->head_size, max_tile));
-    add_arg(&out[0], arg_tensor(step->input[0]));
-    if (biased || masked)
-        add_arg(&out[0], arg_tensor(biased ? step->weight[0] : step->input[1]));
-    add_arg(&out[0], arg_tensor(step->output[0]));
-    add_arg(&out[0], arg_int(g->tokens));
-    add_arg(&out[0], arg_int(g->heads));
-    add_arg(&out[0], arg_int(keys));
-    add_arg(&out[0], arg_float(attention_scale(g->head_size)));
-    if (biased) {
-        add_arg(&out[0], arg_int(g->grid_height));
-        add_arg(&out[0], arg_int(g->grid_width));
-    }
+    add_attention_args(plan, step, keys, &out[0]);
     return 1;
 }
 
@@ -107,13 +96,7 @@ static size_t launch_amx(const struct plan *plan, const struct step *step, const
     add_option(&out[0], "AMX", 1);
     add_option(&out[0], "HEAD_SIZE", g->head_size);
     add_option(&out[0], "KEYS", size_round_up(g->tokens, 32));
-    add_arg(&out[0], arg_tensor(step->input[0]));
-    if (masked)
-        add_arg(&out[0], arg_tensor(step->input[1]));
-    add_arg(&out[0], arg_tensor(step->output[0]));
-    add_arg(&out[0], arg_int(g->tokens));
-    add_arg(&out[0], arg_int(g->heads));
-    add_arg(&out[0], arg_float(attention_scale(g->head_size)));
+    add_attention_args(plan, step, 0, &out[0]);
     return 1;
 }
 

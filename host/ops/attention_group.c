@@ -86,17 +86,7 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
 
     out[0] = make_group_launch(form, g, facts, rows, key_vectors,
                                (size_t[]){size_ceil_div(g->tokens, DOWN * rows), g->heads, g->batch});
-    add_arg(&out[0], arg_tensor(step->input[0]));
-    if (biased || masked)
-        add_arg(&out[0], arg_tensor(biased ? step->weight[0] : step->input[1]));
-    add_arg(&out[0], arg_tensor(step->output[0]));
-    add_arg(&out[0], arg_int(g->tokens));
-    add_arg(&out[0], arg_int(g->heads));
-    add_arg(&out[0], arg_float(attention_scale(g->head_size)));
-    if (biased) {
-        add_arg(&out[0], arg_int(g->grid_height));
-        add_arg(&out[0], arg_int(g->grid_width));
-    }
+    add_attention_args(plan, step, 0, &out[0]);
     return 1;
 }
 
@@ -134,15 +124,7 @@ static size_t launch_pool(const struct plan *plan, const struct step *step, cons
     const bool masked = step->input[1] != NO_TENSOR;
     out[0] =
         make_group_launch(masked ? FORM_POOL_MASKED : FORM_POOL, g, facts, 1, 1, (size_t[]){g->heads, g->batch, 1});
-    add_arg(&out[0], arg_tensor(step->weight[0]));
-    add_arg(&out[0], arg_tensor(step->input[0]));
-    if (masked)
-        add_arg(&out[0], arg_tensor(step->input[1]));
-    add_arg(&out[0], arg_tensor(step->output[0]));
-    add_arg(&out[0], arg_int(g->tokens));
-    add_arg(&out[0], arg_int(step->first));
-    add_arg(&out[0], arg_int(g->heads));
-    add_arg(&out[0], arg_float(attention_scale(g->head_size)));
+    add_attention_pool_args(plan, step, 0, &out[0]);
     return 1;
 }
 

@@ -4,6 +4,11 @@
 
 #include "ops/ops.h"
 
+/* attention.c, attention_pool.c: the arguments that the kernels of all variants share: tensors, T, H and the scale, of
+ * BEiT's the grid. `own` is a number that only the variant's own kernels take, behind H; 0: they take none. */
+void add_attention_args(const struct plan *plan, const struct step *step, size_t own, struct launch *launch);
+void add_attention_pool_args(const struct plan *plan, const struct step *step, size_t own, struct launch *launch);
+
 /* attention_fused.c */
 extern const struct variant ATTENTION_AMX, ATTENTION_FUSED;
 

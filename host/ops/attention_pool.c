@@ -30,22 +30,29 @@ static void reference(const struct plan *plan, const struct step *step, float *c
     }
 }
 
+void add_attention_pool_args(const struct plan *plan, const struct step *step, size_t own, struct launch *launch)
+{
+    const struct geometry *g = &plan->geometry;
+    add_arg(launch, arg_tensor(step->weight[0]));
+    add_arg(launch, arg_tensor(step->input[0]));
+    if (step->input[1] != NO_TENSOR)
+        add_arg(launch, arg_tensor(step->input[1]));
+    add_arg(launch, arg_tensor(step->output[0]));
+    add_arg(launch, arg_int(g->tokens));
+    add_arg(launch, arg_int(step->first));
+    add_arg(launch, arg_int(g->heads));
+    if (own)
+        add_arg(launch, arg_int(own));
+    add_arg(launch, arg_float(attention_scale(g->head_size)));
+}
+
 static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
 {
     const struct geometry *g = &plan->geometry;
     const bool masked = step->input[1] != NO_TENSOR;
     out[0] = make_launch("attention", masked ? "attention_pool_masked" : "attention_pool", facts, 16,
                          (size_t[]){g->heads, g->batch, 1});
-    add_arg(out, arg_tensor(step->weight[0]));
-    add_arg(out, arg_tensor(step->input[0]));
-    if (masked)
-        add_arg(out, arg_tensor(step->input[1]));
-    add_arg(out, arg_tensor(step->output[0]));
-    add_arg(out, arg_int(plan->geometry.tokens));
-    add_arg(out, arg_int(step->first));
-    add_arg(out, arg_int(g->heads));
-    add_arg(out, arg_int(g->head_size));
-    add_arg(out, arg_float(attention_scale(g->head_size)));
+    add_attention_pool_args(plan, step, g->head_size, &out[0]);
     return 1;
 }
 

@@ -46,6 +46,17 @@ static void reference(const struct plan *plan, const struct step *step, float *c
 
 /* ---- variants ---- */
 
+void add_matmul_args(const struct plan *plan, const struct step *step, struct launch *launch)
+{
+    const struct matmul_shape s = matmul_shape(plan, step);
+    add_arg(launch, arg_tensor(step->input[0]));
+    add_arg(launch, arg_tensor(step->weight[0]));
+    add_arg(launch, arg_tensor(step->weight[1]));
+    add_arg(launch, arg_tensor(step->output[0]));
+    add_arg(launch, arg_int(s.rows));
+    add_arg(launch, arg_int(s.n));
+}
+
 /* Work-items of a group on a CPU, 1 to 16: its columns of w, group * tile * K floats, should stay in a core's cache
  * while the group's successors walk down the rows. */
 static size_t cpu_group(size_t k, size_t tile)
@@ -66,12 +77,7 @@ static size_t launch_portable(const struct plan *plan, const struct step *step, 
     size_t row_tiles = size_ceil_div(s.rows, TILE), column_groups = size_ceil_div(size_ceil_div(s.n, TILE), group);
     out[0] =
         make_launch("matmul", "matmul_portable", facts, group, (size_t[]){row_tiles * column_groups * group, 1, 1});
-    add_arg(out, arg_tensor(step->input[0]));
-    add_arg(out, arg_tensor(step->weight[0]));
-    add_arg(out, arg_tensor(step->weight[1]));
-    add_arg(out, arg_tensor(step->output[0]));
-    add_arg(out, arg_int(s.rows));
-    add_arg(out, arg_int(s.n));
+    add_matmul_args(plan, step, out);
     add_arg(out, arg_int(s.k));
     add_arg(out, arg_int(step->activation));
     return 1;

@@ -11,6 +11,9 @@ struct matmul_shape {
 
 struct matmul_shape matmul_shape(const struct plan *plan, const struct step *step);
 
+/* The arguments that the kernels of all variants begin with: x, w, bias, y, rows and N. */
+void add_matmul_args(const struct plan *plan, const struct step *step, struct launch *launch);
+
 /* ---- matmul_tiles.c: kernels in which a work-group computes a tile of y ---- */
 
 /* Columns of w that lie together; as PANEL in cl/prelude.cl. */

@@ -48,12 +48,7 @@ static size_t launch_tiles(const struct plan *plan, const struct step *step, con
     add_option(&out[0], "PANELS", m->panels);
     add_option(&out[0], "ACTIVATION", step->activation);
     add_option(&out[0], m->option, 1);
-    add_arg(&out[0], arg_tensor(step->input[0]));
-    add_arg(&out[0], arg_tensor(step->weight[0]));
-    add_arg(&out[0], arg_tensor(step->weight[1]));
-    add_arg(&out[0], arg_tensor(step->output[0]));
-    add_arg(&out[0], arg_int(s.rows));
-    add_arg(&out[0], arg_int(s.n));
+    add_matmul_args(plan, step, &out[0]);
     add_arg(&out[0], arg_int(cut.tiles));
     add_arg(&out[0], arg_int(step->tuning.block ? step->tuning.block : cut.block));
     return 1;

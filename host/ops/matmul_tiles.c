@@ -78,12 +78,7 @@ struct launch tiles_launch(const char *program, const char *part, const struct t
     add_option(&launch, "TILE_COLUMNS", tile->columns);
     add_part(&launch, part, "ROWS", tile->part_rows);
     add_part(&launch, part, "COLUMNS", tile->part_columns);
-    add_arg(&launch, arg_tensor(step->input[0]));
-    add_arg(&launch, arg_tensor(step->weight[0]));
-    add_arg(&launch, arg_tensor(step->weight[1]));
-    add_arg(&launch, arg_tensor(step->output[0]));
-    add_arg(&launch, arg_int(s.rows));
-    add_arg(&launch, arg_int(s.n));
+    add_matmul_args(plan, step, &launch);
     add_arg(&launch, arg_int(s.k));
     add_arg(&launch, arg_int(step->activation));
     return launch;
