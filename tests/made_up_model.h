@@ -17,7 +17,7 @@ static const struct facts VECTOR_CPU = {
     .is_cpu = true, .has_compiler = true, .max_work_group = 4096, .vector_width = 8, .buffer_align = 128};
 static const struct facts GPU = {
     .has_compiler = true, .units = 60, .max_work_group = 1024, .local_memory = 49152, .buffer_align = 512};
-static const struct facts NO_COMPILER = {.max_work_group = 64, .buffer_align = 4096};
+static const struct facts NO_COMPILER = {.max_work_group = 64, .local_memory = 16384, .buffer_align = 4096};
 
 struct model {
     struct config config;

@@ -57,7 +57,7 @@ void add_arg(struct launch *launch, struct arg arg)
 
 bool suits_groups(const struct facts *facts)
 {
-    return !facts->is_cpu && facts->local_memory > 0;
+    return !facts->is_cpu && facts->has_compiler && facts->local_memory > 0;
 }
 
 const char *vector_obstacle(const struct facts *facts)

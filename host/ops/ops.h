@@ -103,7 +103,8 @@ struct launch make_launch(const char *program, const char *kernel, const struct 
 void add_arg(struct launch *launch, struct arg arg);
 
 /* Whether the work-items of a group run in step and share memory on the chip, as on most GPUs: kernels that work
- * together through it pay only there, as do those that are at their best when neighbours read neighbouring numbers. */
+ * together through it pay only there, as do those that are at their best when neighbours read neighbouring numbers. A
+ * device without a compiler is none: what was compiled for it beforehand are the portable kernels. */
 bool suits_groups(const struct facts *facts);
 
 /* Why a kernel of vectors (cl/prelude.cl) can not run there, or NULL. */
