@@ -342,7 +342,8 @@ VITCL_API vitcl_status vitcl_choose_batch(vitcl_context *context, const vitcl_mo
  * missing: a file for each program, named STEM-HASH.cl; where all can be in one file, kernels-HASH.cl, too; and
  * manifest.json, which lists them. Needs no device. The device's own compiler makes binaries of them, each with its
  * source's name and the ending .clbin, .aocx or .xclbin; vitcl_context_params.kernels names their folder, or that of
- * kernels-HASH. Files of other models in the folder stay. */
+ * kernels-HASH. Files of other models in the folder stay. VITCL_ERROR_IO where it can not be written,
+ * VITCL_ERROR_FORMAT where its manifest.json is something else. */
 VITCL_API vitcl_status vitcl_kernels_write(const vitcl_model *model, const vitcl_session_params *params,
                                            const char *folder, vitcl_error *error);
 

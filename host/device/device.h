@@ -23,7 +23,8 @@ vitcl_status device_open_prebuilt(struct device **device, const char *selector, 
 void device_close(struct device **device);
 const struct facts *device_facts(const struct device *device);
 
-/* probe.c: finds out about bf16, once; it compiles and runs a small kernel. What can not be found out is not there. */
+/* probe.c: finds out about instructions for bf16, and of GPUs for f16, too, once; it compiles and runs a small kernel.
+ * What can not be found out is not there. */
 void device_probe_bf16(struct device *device);
 /* Whether the device's instructions of that kind, of bf16 and of f16, or what emulates them, give the products that
  * they should; else err says why not. */
