@@ -27,12 +27,26 @@ vitcl_status prebuilt_open(struct device *device, const char *path, vitcl_error 
     return VITCL_OK;
 }
 
-void prebuilt_close(struct device *device)
+static void forget_whole(struct device *device)
 {
     if (device->whole)
         clReleaseProgram(device->whole);
-    free(device->prebuilt);
     device->whole = NULL;
+}
+
+/* All that is loaded; kernels keep what they were made of. */
+static void forget_programs(struct device *device)
+{
+    for (size_t i = 0; i < device->program_count; i++)
+        clReleaseProgram(device->programs[i].program);
+    device->program_count = 0;
+    forget_whole(device);
+}
+
+void prebuilt_close(struct device *device)
+{
+    forget_whole(device);
+    free(device->prebuilt);
     device->prebuilt = NULL;
 }
 
@@ -125,10 +139,8 @@ vitcl_status prebuilt_load_whole(struct device *device, const char *name, vitcl_
     char *path = NULL;
     vitcl_status status = VITCL_OK;
     if (device->whole && name && strcmp(device->whole_name, name) == 0)
-        return VITCL_OK; /* loading it again would program a board again */
-    if (device->whole)
-        clReleaseProgram(device->whole);
-    device->whole = NULL;
+        return VITCL_OK;     /* loading it again would program a board again */
+    forget_programs(device); /* another model's binary may lack kernels of this one's */
     if (device->prebuilt_file)
         TRY(check_file(device->prebuilt, name, err));
     else if (name)
