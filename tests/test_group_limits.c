@@ -1,7 +1,7 @@
 /* test_group_limits.c - a kernel may allow smaller work-groups than its device, or take more local memory than there
  * is: then the step is laid out in smaller tiles, else in another variant, and only what was asked for by name fails.
- * The device claims to be a GPU here, and what it says of the kernel matmul_tile is made up (the linker puts the
- * functions __wrap_* in the place of those in host/device/program.c).
+ * The device claims to be a GPU here, and what it says of one kernel is made up (the linker puts the functions
+ * __wrap_* in the place of those in host/device/program.c).
  */
 #include "run/executor.h"
 #include "run/verify.h"
@@ -13,8 +13,9 @@
 #define NO_LIMIT  SIZE_MAX
 #define NO_MEMORY 0
 
-static size_t limit = NO_LIMIT; /* of the largest group of matmul_tile */
-static bool is_tile;            /* the kernel that was made last */
+static const char *limited = "matmul_tile"; /* a kernel */
+static size_t limit = NO_LIMIT;             /* of its largest group */
+static bool is_limited;                     /* the kernel that was made last */
 
 vitcl_status __real_kernel_create(struct kernel **kernel, struct device *device, const char *program,
                                   const char *options, const char *name, vitcl_error *err);
@@ -26,14 +27,14 @@ vitcl_status __wrap_kernel_max_group(const struct kernel *kernel, size_t *max_gr
 vitcl_status __wrap_kernel_create(struct kernel **kernel, struct device *device, const char *program,
                                   const char *options, const char *name, vitcl_error *err)
 {
-    is_tile = strcmp(name, "matmul_tile") == 0;
+    is_limited = strcmp(name, limited) == 0;
     return __real_kernel_create(kernel, device, program, options, name, err);
 }
 
 vitcl_status __wrap_kernel_max_group(const struct kernel *kernel, size_t *max_group, vitcl_error *err)
 {
     vitcl_status status = __real_kernel_max_group(kernel, max_group, err);
-    if (is_tile && limit < *max_group)
+    if (is_limited && limit < *max_group)
         *max_group = limit;
     return status;
 }
@@ -51,15 +52,18 @@ static int claim_gpu(void **state)
     return code;
 }
 
-static void check_session(struct device *device, size_t new_limit, const char *variant)
+/* The variants of matmul and attention under a limit. */
+static void check_session(struct device *device, size_t new_limit, const char *matmul, const char *attention)
 {
     struct run run;
     vitcl_error err;
     limit = new_limit;
     run_open(&run, device, MODEL, 5, NULL);
-    for (size_t s = 0; s < run.session->plan.step_count; s++)
-        if (run.session->plan.steps[s].op == OP_MATMUL)
-            assert_string_equal(run.session->plan.steps[s].variant_name, variant);
+    for (size_t s = 0; s < run.session->plan.step_count; s++) {
+        const struct step *step = &run.session->plan.steps[s];
+        if (step->op == OP_MATMUL || step->op == OP_ATTENTION)
+            assert_string_equal(step->variant_name, step->op == OP_MATMUL ? matmul : attention);
+    }
     fixture_fill(&run.fixture, session_next_pixels(run.session), run.batch);
     assert_ok(session_verify(run.session, NULL, NULL, &err), &err);
     run_close(&run);
@@ -69,16 +73,20 @@ static void check_session(struct device *device, size_t new_limit, const char *v
 static void test_smaller_tiles(void **state)
 {
     struct device *device = device_or_skip(state);
-    check_session(device, NO_LIMIT, "tile");
-    check_session(device, 100, "tile");
+    check_session(device, NO_LIMIT, "tile", "group");
+    check_session(device, 100, "tile", "group"); /* its groups of 128 are not those that are limited */
 }
 
 static void test_another_variant(void **state)
 {
     struct device *device = device_or_skip(state);
-    check_session(device, 63, "portable");
-    check_session(device, 1, "portable");
-    check_session(device, NO_MEMORY, "portable");
+    check_session(device, 63, "portable", "portable");
+    check_session(device, 1, "portable", "portable");
+    check_session(device, NO_MEMORY, "portable", "portable");
+    limited = "attention_group";
+    check_session(device, 100, "tile", "portable");
+    check_session(device, NO_MEMORY, "tile", "portable");
+    limited = "matmul_tile";
 }
 
 static void test_asked_for(void **state)

@@ -8,9 +8,9 @@
 struct executor;
 
 /* Compiles the plan's kernels, allocates the arena, packs and uploads the weights. The plan must outlive the executor
- * and must not change. facts: those that it was made for; where a kernel allows smaller work-groups than its device,
- * facts->max_work_group becomes what it allows. If the plan can not run in groups of that size, the call fails, and a
- * plan made for the new facts may succeed. */
+ * and must not change. facts: those that it was made for. Where a kernel allows smaller work-groups than its device,
+ * and its step's variant can not run in such, facts->max_work_group becomes what it allows, and the call fails: a plan
+ * made for the new facts may succeed. */
 vitcl_status executor_create(struct executor **executor, struct device *device, const struct plan *plan,
                              struct facts *facts, vitcl_error *err);
 void executor_destroy(struct executor **executor);

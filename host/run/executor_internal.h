@@ -20,8 +20,9 @@ struct executor {
     size_t *first_launch;      /* [step_count + 1]: where each step's launches begin */
 };
 
-/* prepare.c: makes the launches of a step, which may be one beside the plan, ready; `facts` learn what its kernels
- * allow. first [MAX_LAUNCHES], all zero; *count of them are made, and owned also on failure. */
+/* prepare.c: makes the launches of a step, which may be one beside the plan, ready, in groups that its kernels allow;
+ * where its variant can not run in such, the call fails, and `facts` learn what they allow. first [MAX_LAUNCHES], all
+ * zero; *count of them are made, and owned also on failure. */
 vitcl_status prepare_step(struct executor *executor, const struct step *step, struct facts *facts,
                           struct prepared *first, size_t *count, vitcl_error *err);
 

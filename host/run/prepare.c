@@ -153,16 +153,18 @@ static vitcl_status fail_group(const struct launch *launch, size_t max_group, vi
                 launch->kernel, launch->options, launch->local[0], max_group);
 }
 
+/* Whether a step's variant runs in groups of at most facts->max_work_group. */
+static bool can_run(const struct step *step, const struct facts *facts)
+{
+    return !step->variant->obstacle || !step->variant->obstacle(facts);
+}
+
 /* A kernel may allow smaller groups than its device: then the step is laid out again for those. */
-vitcl_status prepare_step(struct executor *e, const struct step *step, struct facts *facts, struct prepared *first,
-                          size_t *count, vitcl_error *err)
+static vitcl_status lay_out(struct executor *e, const struct step *step, struct facts *facts, struct prepared *first,
+                            size_t *count, vitcl_error *err)
 {
     struct launch launches[MAX_LAUNCHES] = {0};
-    const char *obstacle = step->variant->obstacle ? step->variant->obstacle(facts) : NULL;
 
-    if (obstacle) /* since an earlier kernel had a limit */
-        return fail(err, VITCL_ERROR_OPENCL, "%s: %s=%s can not run here: %s", step->label, plan_op_name(step->op),
-                    step->variant_name, obstacle);
     *count = step_launches(e->plan, step, facts, launches);
     for (size_t i = 0; i < *count; i++) {
         vitcl_status status;
@@ -176,13 +178,24 @@ vitcl_status prepare_step(struct executor *e, const struct step *step, struct fa
             return fail_context(err, status, "%s", step->label);
         if (launches[i].local[0] > max_group) {
             const size_t less = size_max(1, max_group ? max_group : launches[i].local[0] / 2);
-            if (less >= facts->max_work_group) /* it was told so already */
+            const bool told = less >= facts->max_work_group;
+            facts->max_work_group = size_min(less, facts->max_work_group);
+            if (told || !can_run(step, facts))
                 return fail_context(err, fail_group(&launches[i], max_group, err), "%s", step->label);
-            facts->max_work_group = less;
-            return prepare_step(e, step, facts, first, count, err);
+            return lay_out(e, step, facts, first, count, err);
         }
     }
     return VITCL_OK;
+}
+
+vitcl_status prepare_step(struct executor *e, const struct step *step, struct facts *facts, struct prepared *first,
+                          size_t *count, vitcl_error *err)
+{
+    struct facts own = *facts; /* other steps' variants were chosen for larger groups, and may need them */
+    const vitcl_status status = lay_out(e, step, &own, first, count, err);
+    if (status != VITCL_OK)
+        facts->max_work_group = own.max_work_group;
+    return status;
 }
 
 static vitcl_status prepare_launches(struct executor *e, struct facts *facts, vitcl_error *err)
