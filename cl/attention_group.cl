@@ -306,7 +306,7 @@ static inline struct block block_of(__global const input_t *qkv, __global output
 }
 
 /* Where ONLY is given, the program has one kernel alone: compilers take their time for each, and Oclgrind adds up the
- * local memory of all. The numbers are those of enum form in host/ops/attention_group.c. */
+ * local memory of all. The numbers are those of enum form in host/ops/attention_internal.h. */
 #ifdef ONLY
 #define HAS(form) (ONLY == form)
 #else

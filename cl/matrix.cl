@@ -84,7 +84,9 @@ static inline float add_products(float sum, uint x, uint w)
     return fma(a.s1, b.s1, fma(a.s0, b.s0, sum));
 }
 
-static inline void multiply_fragments(float *sums, const uint *x, const uint *w, __local uint *scratch)
+/* As a call it might have the address of `scratch` for a constant, and then PoCL (3.1) gives all groups the same. */
+__attribute__((always_inline)) static inline void multiply_fragments(float *sums, const uint *x, const uint *w,
+                                                                     __local uint *scratch)
 {
     const int id = get_local_id(0), lane = id % WAVE;
     __local uint *rows = scratch + id / WAVE * 8 * (16 + FRAGMENT_COLUMNS), *columns = rows + 8 * 16;

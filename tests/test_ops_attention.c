@@ -137,16 +137,22 @@ static void test_extremes(void **state)
 
 /* ---- with BEiT's bias ---- */
 
+static void bias_job(struct job *job, size_t height, size_t width)
+{
+    job->biased = true;
+    job->g.prefix = 1;
+    job->g.patches = height * width;
+    job->g.grid_height = height;
+    job->g.grid_width = width;
+    job->weight = NORMAL;
+}
+
 /* A score's rounding error is the relative one of its weight: with a bias it is twice as large. */
 static void run_biased(struct suite *suite, size_t height, size_t width, size_t heads, size_t head_size,
                        struct draw input, struct draw table, double tolerance)
 {
     struct job job = attention_job(1 + (height + heads) % 3, 1 + height * width, heads, head_size, input);
-    job.biased = true;
-    job.g.prefix = 1;
-    job.g.patches = height * width;
-    job.g.grid_height = height;
-    job.g.grid_width = width;
+    bias_job(&job, height, width);
     job.weight = table;
     job.tolerance = tolerance;
     suite_run(suite, &job);
@@ -178,6 +184,45 @@ static void test_biased_extremes(void **state)
     for (size_t i = 0; i < COUNT(rows); i++)
         for (size_t width = 7; width <= 9; width++)
             run_biased(&suite, 7, width, 3, 24, rows[i].input, rows[i].table, rows[i].tolerance);
+    suite_report(&suite);
+}
+
+/* ---- by matrix instructions ---- */
+
+/* Every kind of them, emulated by a CPU: waves, keys at a time and factors that the queries, keys and heads do not
+ * fill.
+ */
+static void test_mma(void **state)
+{
+    static const struct {
+        size_t head_size, tokens[4];
+        enum number input, output;
+        bool masked, biased;
+    } rows[] = {{64, {1, 17, 64, 70}, NUMBER_BF16, NUMBER_BF16, false, false},
+                {24, {2, 31, 33, 197}, NUMBER_F16, NUMBER_F16, true, false},
+                {128, {5, 32, 63, 96}, NUMBER_BF16, NUMBER_F32, true, false},
+                {80, {3 * 5 + 1, 2, 9 * 9 + 1, 8}, NUMBER_F16, NUMBER_F16, false, true}};
+    static const size_t GRIDS[][2] = {{3, 5}, {1, 1}, {9, 9}, {7, 1}}; /* of the last row's tokens */
+    struct suite suite = {device_or_skip(state), .random = {30}, .op = OP_ATTENTION, .only = "mma"};
+    for (enum matrix_unit unit = MATRIX_MMA; unit <= MATRIX_WMMA; unit++) {
+        suite_matrix(&suite, unit);
+        for (size_t i = 0; i < COUNT(rows); i++)
+            for (size_t t = 0; t < COUNT(rows[i].tokens); t++) {
+                struct job job =
+                    attention_job(1 + t % 3, rows[i].tokens[t], 1 + (i + t) % 3, rows[i].head_size, NORMAL);
+                job.masked = rows[i].masked;
+                job.input_number = rows[i].input;
+                job.output_number = rows[i].output;
+                job.tolerance = rows[i].input == NUMBER_BF16 ? TOLERANCE_BF16 : TOLERANCE_F16;
+                if (rows[i].biased)
+                    bias_job(&job, GRIDS[t][0], GRIDS[t][1]);
+                suite_run(&suite, &job);
+                job.broken = true;
+                if (rows[i].masked)
+                    suite_run(&suite, &job);
+            }
+    }
+    suite_matrix(&suite, MATRIX_NONE);
     suite_report(&suite);
 }
 
@@ -245,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_extremes),
         cmocka_unit_test(test_biased),
         cmocka_unit_test(test_biased_extremes),
+        cmocka_unit_test(test_mma),
         cmocka_unit_test(test_attention_pool),
         cmocka_unit_test(test_attention_pool_extremes),
         cmocka_unit_test(test_attention_pool_nan),

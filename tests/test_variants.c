@@ -75,18 +75,22 @@ static void test_unasked(void **state)
     }
 }
 
-/* The launch of the first attention step, in a model with 4 heads. */
-static struct launch attention_launch(size_t head_size, size_t batch, const struct facts *facts)
+/* The launch of the last attention step, in a model with 4 heads, and its variant's name. */
+static struct launch attention_launch(size_t head_size, size_t batch, vitcl_precision precision,
+                                      const struct facts *facts, const char **variant)
 {
     struct model model;
     struct plan plan;
     struct launch launches[MAX_LAUNCHES] = {0};
     make_model(&model, 224, 16, 4 * head_size, 1, 4, 64, 10);
     build(&plan, &model, batch, VITCL_OUTPUT_LOGITS);
+    plan.precision = precision;
     assert_int_equal(ops_select(&plan, facts, NULL, NULL), VITCL_OK);
     for (size_t s = 0; s < plan.step_count; s++)
-        if (plan.steps[s].op == OP_ATTENTION)
+        if (plan.steps[s].op == OP_ATTENTION) {
+            *variant = plan.steps[s].variant_name;
             assert_int_equal(plan.steps[s].variant->launch(&plan, &plan.steps[s], facts, launches), 1);
+        }
     plan_free(&plan);
     free_model(&model);
     return launches[0];
@@ -111,14 +115,59 @@ static void test_group_sizes(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct facts facts = GPU;
         struct launch launch;
+        const char *variant;
         facts.units = rows[i].units;
         facts.local_memory = rows[i].local_memory;
-        launch = attention_launch(rows[i].head_size, rows[i].batch, &facts);
+        launch = attention_launch(rows[i].head_size, rows[i].batch, VITCL_PRECISION_F32, &facts, &variant);
         assert_string_equal(launch.options, rows[i].options);
         assert_int_equal(launch.local[0], 128);
         assert_int_equal(launch.global[0], 128 * rows[i].groups);
         assert_int_equal(launch.global[1], 4);
         assert_int_equal(launch.global[2], rows[i].batch);
+    }
+}
+
+/* Matrix instructions for numbers of 16 bits, where heads come in vectors of eight. More keys at a time where two
+ * groups have room and registers suffice; fewer waves where units would have none. */
+static void test_matrix_attention(void **state)
+{
+    static const struct {
+        enum matrix_unit unit;
+        vitcl_precision precision;
+        size_t head_size, batch, local_memory;
+        const char *variant, *options;
+        size_t items, groups;
+    } rows[] = {
+        {MATRIX_MMA, VITCL_PRECISION_BF16, 64, 32, 49152, "mma",
+         " -D MATRIX=1 -D HEAD_SIZE=64 -D KEYS=64 -D WAVES=4 -D ONLY=0", 128, 4},
+        {MATRIX_MMA, VITCL_PRECISION_F16, 64, 1, 49152, "mma",
+         " -D MATRIX=1 -D HEAD_SIZE=64 -D KEYS=64 -D WAVES=1 -D ONLY=0", 32, 13},
+        {MATRIX_MMA, VITCL_PRECISION_BF16, 128, 32, 49152, "mma",
+         " -D MATRIX=1 -D HEAD_SIZE=128 -D KEYS=32 -D WAVES=4 -D ONLY=0", 128, 4},
+        {MATRIX_MFMA, VITCL_PRECISION_BF16, 64, 32, 65536, "mma",
+         " -D MATRIX=2 -D HEAD_SIZE=64 -D KEYS=64 -D WAVES=4 -D ONLY=0", 256, 4},
+        {MATRIX_WMMA, VITCL_PRECISION_BF16, 64, 32, 65536, "mma",
+         " -D MATRIX=3 -D HEAD_SIZE=64 -D KEYS=32 -D WAVES=4 -D ONLY=0", 128, 4},
+        {MATRIX_MMA, VITCL_PRECISION_F32, 64, 32, 49152, "group", NULL, 0, 0},
+        {MATRIX_MMA, VITCL_PRECISION_BF16, 60, 32, 49152, "group", NULL, 0, 0},
+        {MATRIX_MMA, VITCL_PRECISION_BF16, 136, 32, 49152, "group", NULL, 0, 0},
+        {MATRIX_NONE, VITCL_PRECISION_BF16, 64, 32, 49152, "group", NULL, 0, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct facts facts = GPU;
+        struct launch launch;
+        const char *variant;
+        facts.units = 100;
+        facts.local_memory = rows[i].local_memory;
+        facts.matrix = rows[i].unit;
+        launch = attention_launch(rows[i].head_size, rows[i].batch, rows[i].precision, &facts, &variant);
+        assert_string_equal(variant, rows[i].variant);
+        if (!rows[i].options)
+            continue;
+        assert_string_equal(launch.options, rows[i].options);
+        assert_int_equal(launch.local[0], rows[i].items);
+        assert_int_equal(launch.global[0], rows[i].items * rows[i].groups);
     }
 }
 
@@ -354,9 +403,11 @@ static void test_unknown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unasked),     cmocka_unit_test(test_reasons), cmocka_unit_test(test_group_sizes),
-        cmocka_unit_test(test_large_heads), cmocka_unit_test(test_tiles),   cmocka_unit_test(test_matrix_units),
-        cmocka_unit_test(test_asked_for),   cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_unasked),          cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_group_sizes),      cmocka_unit_test(test_large_heads),
+        cmocka_unit_test(test_matrix_attention), cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_matrix_units),     cmocka_unit_test(test_asked_for),
+        cmocka_unit_test(test_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,6 +78,11 @@ static void reference(const struct plan *plan, const struct step *step, float *c
     }
 }
 
+enum form form_of(const struct step *step)
+{
+    return step->weight[0] != NO_TENSOR ? FORM_BIASED : step->input[1] != NO_TENSOR ? FORM_MASKED : FORM_PLAIN;
+}
+
 void add_attention_args(const struct plan *plan, const struct step *step, size_t own, struct launch *launch)
 {
     const struct geometry *g = &plan->geometry;
@@ -110,4 +115,6 @@ static size_t launch(const struct plan *plan, const struct step *step, const str
 static const struct variant PORTABLE = {.name = "portable", .launch = launch};
 
 const struct operation ATTENTION = {
-    .cost = cost, .reference = reference, .variants = {&ATTENTION_AMX, &ATTENTION_FUSED, &ATTENTION_GROUP, &PORTABLE}};
+    .cost = cost,
+    .reference = reference,
+    .variants = {&ATTENTION_AMX, &ATTENTION_FUSED, &ATTENTION_MMA, &ATTENTION_GROUP, &PORTABLE}};

@@ -58,8 +58,7 @@ static bool fits(const struct plan *plan, const struct step *step, const struct 
     return tile_bytes(plan->geometry.head_size, 1, 1) <= room(facts);
 }
 
-/* The kernels, in the numbers of cl/attention_group.cl. */
-enum form { FORM_PLAIN, FORM_BIASED, FORM_MASKED, FORM_POOL, FORM_POOL_MASKED };
+/* By their form. */
 static const char *const KERNELS[] = {"attention_group", "attention_group_biased", "attention_group_masked",
                                       "attention_pool_group", "attention_pool_group_masked"};
 
@@ -79,12 +78,10 @@ static struct launch make_group_launch(enum form form, const struct geometry *g,
 static size_t launch(const struct plan *plan, const struct step *step, const struct facts *facts, struct launch *out)
 {
     const struct geometry *g = &plan->geometry;
-    const bool biased = step->weight[0] != NO_TENSOR, masked = step->input[1] != NO_TENSOR;
-    const enum form form = biased ? FORM_BIASED : masked ? FORM_MASKED : FORM_PLAIN;
     const size_t rows = step->tuning.tile ? step->tuning.tile / DOWN : rows_of(g, facts);
     const size_t key_vectors = step->tuning.block ? step->tuning.block / KEYS : 1;
 
-    out[0] = make_group_launch(form, g, facts, rows, key_vectors,
+    out[0] = make_group_launch(form_of(step), g, facts, rows, key_vectors,
                                (size_t[]){size_ceil_div(g->tokens, DOWN * rows), g->heads, g->batch});
     add_attention_args(plan, step, 0, &out[0]);
     return 1;
