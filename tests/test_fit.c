@@ -226,6 +226,28 @@ static void test_passes(void **state)
     free_model(&model);
 }
 
+/* No launch has more groups along its second axis than CUDA's grids: of CLBlast's products those are the rows. */
+static void test_many_rows(void **state)
+{
+    struct facts facts = LARGE_GPU;
+    struct model model;
+    struct request request;
+    struct plan plan;
+    (void)state;
+    make_model(&model, 32, 4, 64, 2, 4, 256, 10); /* 65 tokens */
+    request = request_of(&model, 2017, VITCL_OUTPUT_LOGITS);
+    facts.has_compiler = true;
+    request.variants = "matmul=clblast";
+    plan = plan_of(&request, &facts);
+    assert_int_equal(plan_passes(&plan), 3);
+    plan_free(&plan);
+    request.batch = 1008;
+    plan = plan_of(&request, &facts);
+    assert_int_equal(plan_passes(&plan), 1);
+    plan_free(&plan);
+    free_model(&model);
+}
+
 /* The plan says so; a clock that nobody knows is taken for a slow one; auto takes what one pass does. */
 static void test_divided_batch(void **state)
 {
@@ -258,8 +280,8 @@ static void test_divided_batch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_too_large), cmocka_unit_test(test_segments_fit),  cmocka_unit_test(test_chosen_batch),
-        cmocka_unit_test(test_passes),    cmocka_unit_test(test_divided_batch),
+        cmocka_unit_test(test_too_large), cmocka_unit_test(test_segments_fit), cmocka_unit_test(test_chosen_batch),
+        cmocka_unit_test(test_passes),    cmocka_unit_test(test_many_rows),    cmocka_unit_test(test_divided_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

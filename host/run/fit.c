@@ -3,7 +3,9 @@
 #include "run/fit.h"
 #include "base/size.h"
 #include "ops/ops.h"
+#include "run/programs.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #define MEGA 1e6
@@ -17,6 +19,9 @@
  * long enough work for the device. */
 #define FLOPS_PER_CYCLE 4.0
 #define UNKNOWN_CLOCK   500 /* MHz */
+
+/* OpenCL has no such limit, but the hardware below may: CUDA's grids end here in y and z. */
+#define MOST_GROUPS 65535
 
 /* Images that are worth running at once. Eight give every core of a CPU full tiles and many of them (of a 224-pixel
  * image with patches of 16, 1576 rows of each product); more only leave its caches. A GPU wants some tiles of 128 rows
@@ -39,20 +44,35 @@ done:
     return status;
 }
 
-/* In how many passes a plan's images are to run so that no launch is predicted to take too long. One image's steps are
- * never divided. */
+/* The most groups that a launch has along its second or third axis. */
+static size_t most_groups(const struct plan *plan, const struct facts *facts)
+{
+    size_t most = 1;
+    for (size_t s = 0; s < plan->step_count; s++) {
+        struct launch launches[MAX_LAUNCHES] = {0};
+        const size_t count = step_launches(plan, &plan->steps[s], facts, launches);
+        for (size_t i = 0; i < count; i++)
+            for (size_t axis = 1; axis < 3 && launches[i].kernel; axis++)
+                most = size_max(most, launches[i].global[axis] / launches[i].local[axis]);
+    }
+    return most;
+}
+
+/* In how many passes a plan's images are to run so that no launch is predicted to take too long, or is too large. One
+ * image's steps are never divided. */
 static size_t passes_needed(const struct plan *plan, const struct facts *facts)
 {
     const double clock = 1e6 * (double)(facts->clock_mhz ? facts->clock_mhz : UNKNOWN_CLOCK);
     const double limit = LAUNCH_SECONDS * FLOPS_PER_CYCLE * clock * (double)size_max(facts->units, 1);
-    double most = 0;
+    double most = 0, share;
     if (facts->is_cpu)
         return 1;
     for (size_t s = 0; s < plan->step_count; s++)
         most = plan->steps[s].flops > most ? plan->steps[s].flops : most;
-    if (most <= limit)
+    share = fmin(limit / most, (double)MOST_GROUPS / (double)most_groups(plan, facts));
+    if (share >= 1)
         return 1;
-    return size_ceil_div(plan->images, size_max(1, (size_t)(limit / most * (double)plan->images)));
+    return size_ceil_div(plan->images, size_max(1, (size_t)(share * (double)plan->images)));
 }
 
 /* A plan for the whole batch, or for a part of it that runs several times. */
